@@ -1,0 +1,12 @@
+/** The table of commands, in the order of the help text. Adding one is one file and one line here. */
+import type { Command } from "../command.ts";
+import { destroy } from "./destroy.ts";
+import { doctor } from "./doctor.ts";
+import { images } from "./images.ts";
+import { inspect } from "./inspect.ts";
+import { provision } from "./provision.ts";
+import { ps } from "./ps.ts";
+import { pull } from "./pull.ts";
+import { rm } from "./rm.ts";
+
+export const COMMANDS: readonly Command[] = [pull, provision, destroy, ps, images, inspect, rm, doctor];

@@ -1,0 +1,81 @@
+/**
+ * Wiring: configuration in, a running provisioner out, and everything that was opened closed again in reverse.
+ */
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Probe, probe } from "../native/index.ts";
+import { openStore } from "../store/index.ts";
+import type { Config } from "./config.ts";
+import { type Emit, silent } from "./events.ts";
+import { DEFAULT_LIMITS } from "./layers/limits.ts";
+import { defaultPoolSize, openWorkerPool } from "./layers/worker-pool.ts";
+import { mayOwnEverything } from "./privilege.ts";
+import { type Diagnosis, diagnose } from "./provisioner/diagnose.ts";
+import { createProvisioner, type Provisioner } from "./provisioner/provisioner.ts";
+import type { Sources } from "./sources/index.ts";
+import { syncFileSystem } from "./sync-file-system.ts";
+
+export interface OpenProvisioner extends Provisioner, AsyncDisposable {}
+
+export async function openProvisioner(config: Config, emit: Emit = silent): Promise<OpenProvisioner> {
+  await using stack = new AsyncDisposableStack();
+  const pool = stack.use(openWorkerPool(config.jobs ?? defaultPoolSize()));
+  const store = stack.use(
+    openStore({
+      root: config.root,
+      durability: config.durability,
+      sync: syncFileSystem,
+      syncInBackground: (path) => pool.run({ kind: "sync", path }),
+      // a command ends when its work is done; what it leaves unflushed, the next process of this boot flushes
+      syncOnClose: false,
+    }),
+  );
+  let loading: Promise<Sources> | undefined;
+  stack.defer(async () => (await loading)?.[Symbol.asyncDispose]());
+  let probing: Promise<Probe> | undefined;
+  const provisioner = createProvisioner({
+    store,
+    pool,
+    sources: () => {
+      loading ??= openSources(config);
+      return loading;
+    },
+    limits: {
+      maxEntries: config.maxEntries ?? DEFAULT_LIMITS.maxEntries,
+      maxBytes: config.maxBytes ?? DEFAULT_LIMITS.maxBytes,
+    },
+    privileged: mayOwnEverything(),
+    probe: () => {
+      probing ??= probe(store.root);
+      return probing;
+    },
+  });
+  await provisioner.heal(emit);
+  const opened = stack.move();
+  return Object.assign(provisioner, { [Symbol.asyncDispose]: () => opened.disposeAsync() });
+}
+
+/** What `doctor` tells. Looking makes no store: without one, the directory in which it would be made is tried. */
+export async function diagnoseMachine(config: Config): Promise<Diagnosis> {
+  if (existsSync(join(config.root, "VERSION"))) {
+    await using provisioner = await openProvisioner(config);
+    return await provisioner.diagnose();
+  }
+  let directory = config.root;
+  while (!existsSync(directory)) directory = dirname(directory);
+  return diagnose(await probe(realpathSync(directory)), undefined);
+}
+
+/** Loaded when first needed: most commands work on what is in the store. */
+async function openSources(config: Config): Promise<Sources> {
+  const { createSources } = await import("./sources/index.ts");
+  const { environment } = config;
+  return createSources({
+    insecureRegistries: config.insecureRegistries,
+    home: environment.home,
+    ...(config.dockerRegistry !== undefined && { dockerRegistry: config.dockerRegistry }),
+    ...(config.dockerConfig !== undefined && { dockerConfig: config.dockerConfig }),
+    ...(environment.dockerAuthConfig !== undefined && { dockerAuthConfig: environment.dockerAuthConfig }),
+    ...(environment.dockerConfigDir !== undefined && { dockerConfigDir: environment.dockerConfigDir }),
+  });
+}

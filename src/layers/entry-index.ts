@@ -1,0 +1,134 @@
+/**
+ * The entry index: the file `layers/<id>/index`, which says what one layer contains (design §6), sorted by path.
+ *
+ *   "RWINDEX1" · uvarint count · count records · CRC-32 of everything before, 4 bytes little-endian
+ *   record: type u8 · flags u8 (1 implied, 2 opaque) · path · mode · uid · gid · mtime seconds (zigzag) · nanoseconds
+ *           · by type: file size, offset, crc32 · links target · devices major, minor · xattr count, (name, value)…
+ *
+ * Numbers are LEB128 varints, strings and values a varint length and bytes. A path is stored as the length it shares
+ * with the path before it and the rest, since sorted paths mostly repeat their neighbour.
+ */
+import { crc32 } from "node:zlib";
+import { AppError } from "../errors.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { Entry, EntryType, Xattr } from "./entry.ts";
+
+const MAGIC = Buffer.from("RWINDEX1");
+const IMPLIED = 1;
+const OPAQUE = 2;
+const TYPES: readonly EntryType[] = [
+  "file",
+  "directory",
+  "symlink",
+  "hardlink",
+  "lower-hardlink",
+  "character",
+  "block",
+  "fifo",
+  "whiteout",
+];
+
+export function encodeEntryIndex(entries: readonly Entry[]): Buffer {
+  const writer = new ByteWriter();
+  writer.raw(MAGIC);
+  writer.uint(entries.length);
+  let previous = "";
+  for (const entry of entries) {
+    writer.byte(TYPES.indexOf(entry.type));
+    writer.byte((entry.implied ? IMPLIED : 0) | (entry.opaque ? OPAQUE : 0));
+    const shared = sharedLength(previous, entry.path);
+    writer.uint(shared);
+    writer.text(entry.path.slice(shared));
+    previous = entry.path;
+    writer.uint(entry.mode);
+    writer.uint(entry.uid);
+    writer.uint(entry.gid);
+    writer.int(entry.mtimeSec);
+    writer.uint(entry.mtimeNsec);
+    if (entry.type === "file") {
+      writer.uint(entry.size);
+      writer.uint(entry.offset);
+      writer.uint(entry.checksum);
+    } else if (entry.type === "symlink" || entry.type === "hardlink" || entry.type === "lower-hardlink")
+      writer.text(entry.link);
+    else if (entry.type === "character" || entry.type === "block") {
+      writer.uint(entry.major);
+      writer.uint(entry.minor);
+    }
+    writer.uint(entry.xattrs.length);
+    for (const [name, value] of entry.xattrs) {
+      writer.text(name);
+      writer.uint(value.length);
+      writer.raw(value);
+    }
+  }
+  const checksum = Buffer.alloc(4);
+  checksum.writeUInt32LE(crc32(writer.bytes()));
+  writer.raw(checksum);
+  return Buffer.from(writer.bytes());
+}
+
+/** `where` names the file in errors. Throws `layer-corrupt`: an index that is damaged must not become a wrong tree. */
+export function decodeEntryIndex(bytes: Buffer, where: string): Entry[] {
+  const body = bytes.subarray(0, Math.max(0, bytes.length - 4));
+  if (!body.subarray(0, MAGIC.length).equals(MAGIC)) throw damaged(where, "it is not an entry index");
+  if (crc32(body) !== bytes.readUInt32LE(body.length)) throw damaged(where, "its checksum does not match");
+  const reader = new ByteReader(body, MAGIC.length);
+  const count = reader.uint();
+  const entries: Entry[] = [];
+  let previous = "";
+  for (let index = 0; index < count; index += 1) {
+    const entry = decodeEntry(reader, previous, where);
+    previous = entry.path;
+    entries.push(entry);
+  }
+  return entries;
+}
+
+function decodeEntry(reader: ByteReader, previous: string, where: string): Entry {
+  const type = TYPES[reader.byte()];
+  if (type === undefined) throw damaged(where, "it has a record of unknown type");
+  const flags = reader.byte();
+  const path = previous.slice(0, reader.uint()) + reader.text();
+  const [mode, uid, gid] = [reader.uint(), reader.uint(), reader.uint()];
+  const [mtimeSec, mtimeNsec] = [reader.int(), reader.uint()];
+  let [size, offset, checksum, link, major, minor] = [0, 0, 0, "", 0, 0];
+  if (type === "file") [size, offset, checksum] = [reader.uint(), reader.uint(), reader.uint()];
+  else if (type === "symlink" || type === "hardlink" || type === "lower-hardlink") link = reader.text();
+  else if (type === "character" || type === "block") [major, minor] = [reader.uint(), reader.uint()];
+  const xattrs: Xattr[] = [];
+  for (let left = reader.uint(); left > 0; left -= 1) xattrs.push([reader.text(), reader.raw(reader.uint())]);
+  const implied = (flags & IMPLIED) !== 0;
+  const opaque = (flags & OPAQUE) !== 0;
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    size,
+    mtimeSec,
+    mtimeNsec,
+    link,
+    major,
+    minor,
+    xattrs,
+    checksum,
+    offset,
+    implied,
+    opaque,
+  };
+}
+
+function sharedLength(a: string, b: string): number {
+  const limit = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < limit && a.charCodeAt(length) === b.charCodeAt(length)) length += 1;
+  return length;
+}
+
+function damaged(where: string, why: string): AppError {
+  return new AppError("layer-corrupt", `Cannot read the entry index ${where}: ${why}`, {
+    hint: "remove the image and pull it again; the layer is then unpacked anew",
+  });
+}

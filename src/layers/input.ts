@@ -1,0 +1,64 @@
+/**
+ * A layer's bytes as they reach a worker. A chunk is valid until the next one is asked for; then its memory is used again.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import type { MessagePort } from "node:worker_threads";
+import { AppError } from "../errors.ts";
+import type { LayerBytes } from "./tasks.ts";
+
+const CHUNK = 512 * 1024;
+
+/** On a port: chunks, then `null` for a complete end, or the reader is terminated from outside. */
+export type PortMessage = Uint8Array | null;
+
+export function readChunks(bytes: LayerBytes): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  return "file" in bytes ? readFileRange(bytes.file) : readPort(bytes.port);
+}
+
+export function* readFileRange(range: { path: string; offset: number; sizeBytes: number }): Generator<Uint8Array> {
+  const fd = openSync(range.path, "r");
+  try {
+    let left = range.sizeBytes;
+    let at = range.offset;
+    const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, Math.max(left, 1)));
+    while (left > 0) {
+      const read = readSync(fd, chunk, 0, Math.min(chunk.length, left), at);
+      if (read === 0) {
+        throw new AppError("archive-invalid", `Cannot read ${range.path}: the file ends ${left} bytes early`, {
+          hint: "copy or save the archive again",
+        });
+      }
+      at += read;
+      left -= read;
+      yield chunk.subarray(0, read);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Hands each chunk's memory back when it is used up, which is the sender's leave to send more. */
+async function* readPort(port: MessagePort): AsyncGenerator<Uint8Array> {
+  const queue: PortMessage[] = [];
+  let wake: () => void = () => {};
+  port.on("message", (message: PortMessage) => {
+    queue.push(message);
+    wake();
+  });
+  try {
+    for (;;) {
+      while (queue.length === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      const message = queue.shift() as PortMessage;
+      if (message === null) return;
+      yield message;
+      const memory = message.buffer as ArrayBuffer;
+      port.postMessage(memory, [memory]);
+    }
+  } finally {
+    port.close();
+  }
+}

@@ -1,0 +1,39 @@
+/** Entry point of an extraction worker thread: one task at a time, answers as in tasks.ts. */
+import { parentPort } from "node:worker_threads";
+import { syncFileSystem } from "../sync-file-system.ts";
+import { copyStack, makeFixUp } from "./stack.ts";
+import type { FromWorker, SerializedError, Task } from "./tasks.ts";
+import { unpackLayer } from "./unpack.ts";
+
+/** At most one progress message for so many bytes. */
+const PROGRESS_STEP = 1024 * 1024;
+
+const port = parentPort;
+if (port === null) throw new Error("worker.ts runs as a worker thread");
+
+const send = (message: FromWorker): void => port.postMessage(message);
+
+port.on("message", (task: Task) => {
+  run(task).then(
+    (result) => send({ type: "done", result }),
+    (error: unknown) => send({ type: "failed", error: serialize(error) }),
+  );
+});
+
+async function run(task: Task): Promise<unknown> {
+  if (task.kind === "copy") return copyStack(task);
+  if (task.kind === "sync") return syncFileSystem(task.path);
+  if (task.kind === "fix-up") return makeFixUp(task);
+  let reported = 0;
+  return unpackLayer(task, (doneBytes) => {
+    if (doneBytes - reported < PROGRESS_STEP) return;
+    reported = doneBytes;
+    send({ type: "progress", doneBytes });
+  });
+}
+
+function serialize(error: unknown): SerializedError {
+  const shaped = (error instanceof Error ? error : new Error(String(error))) as Error & Partial<SerializedError>;
+  const { name, message, code, hint, details, stack } = shaped;
+  return { name, message, code, hint, details, stack };
+}

@@ -1,0 +1,61 @@
+/**
+ * Clears up after processes that died, by the crash table in README.md. Runs on every open, so it looks at two small
+ * directories and one small table, and takes the write lock only when there is something to do. Blobs and layers without
+ * a row are no danger to anyone: they are adopted when asked for, or swept by collection.
+ */
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileWork, type StoreContext } from "./context.ts";
+import type { HealReport } from "./model.ts";
+import { moveToTrash, removeTrashQuietly, trashOwner } from "./trash.ts";
+
+export function heal(context: StoreContext): HealReport {
+  const deadOwners = context.sessions.reap();
+  return { deadOwners, removedPaths: [...removeStaleIngests(context), ...removeStaleStaging(context)] };
+}
+
+/** Files in `ingest/` without a row: what an interrupted `put`, or a removal between row and file, left behind. */
+function removeStaleIngests(context: StoreContext): string[] {
+  const { database, paths } = context;
+  const known = () => new Set(database.all<{ id: string }>("SELECT id FROM ingest").map(({ id }) => id));
+  const unknown = () => difference(list(context, paths.ingest), known());
+  if (unknown().length === 0) return [];
+  // looked at again as the only writer: a claim or a put of another process is either not begun or complete
+  return database.write(() =>
+    unknown().map((name) => {
+      const path = join(paths.ingest, name);
+      fileWork(context, `remove ${path}`, path, () => rmSync(path, { recursive: true, force: true }));
+      return join("ingest", name);
+    }),
+  );
+}
+
+/** Layers in progress whose maker died, and trash whose remover died. */
+function removeStaleStaging(context: StoreContext): string[] {
+  const { database, paths, sessions } = context;
+  const known = () => new Set(database.all<{ id: string }>("SELECT id FROM staging").map(({ id }) => id));
+  const candidates = () => {
+    const unknown = difference(list(context, paths.staging), known());
+    if (unknown.length === 0) return [];
+    const alive = sessions.alive();
+    return unknown.filter((name) => !alive.has(trashOwner(name) ?? -1));
+  };
+  if (candidates().length === 0) return [];
+  const session = sessions.current();
+  const claimed = database.write(() =>
+    candidates().flatMap((name) => {
+      const trash = moveToTrash(context, join(paths.staging, name), session);
+      return trash === undefined ? [] : [{ name, trash }];
+    }),
+  );
+  for (const { trash } of claimed) removeTrashQuietly(context, trash);
+  return claimed.map(({ name }) => join("staging", name));
+}
+
+function list(context: StoreContext, directory: string): string[] {
+  return fileWork(context, `look into ${directory}`, directory, () => readdirSync(directory));
+}
+
+function difference(names: readonly string[], known: ReadonlySet<string>): string[] {
+  return names.filter((name) => !known.has(name));
+}
