@@ -9,9 +9,11 @@ import type { Config } from "./config.ts";
 import { type Emit, silent } from "./events.ts";
 import { DEFAULT_LIMITS } from "./layers/limits.ts";
 import { defaultPoolSize, openWorkerPool } from "./layers/worker-pool.ts";
+import { openSources, shortNamesOf } from "./open-sources.ts";
 import { mayOwnEverything } from "./privilege.ts";
 import { type Diagnosis, diagnose } from "./provisioner/diagnose.ts";
 import { createProvisioner, type Provisioner } from "./provisioner/provisioner.ts";
+import { createQualify } from "./provisioner/qualify.ts";
 import type { Sources } from "./sources/index.ts";
 import { syncFileSystem } from "./sync-file-system.ts";
 
@@ -31,22 +33,35 @@ export async function openProvisioner(config: Config, emit: Emit = silent): Prom
     }),
   );
   let loading: Promise<Sources> | undefined;
-  stack.defer(async () => (await loading)?.[Symbol.asyncDispose]());
+  stack.defer(async () => (await loading?.catch(() => undefined))?.[Symbol.asyncDispose]());
   let probing: Promise<Probe> | undefined;
   const provisioner = createProvisioner({
     store,
     pool,
     sources: () => {
-      loading ??= openSources(config);
+      loading ??= openSources(config).catch((error: unknown) => {
+        // what was wrong with a file may be right the next time
+        loading = undefined;
+        throw error;
+      });
       return loading;
     },
+    qualify: createQualify({
+      imageProviders: config.imageProviders,
+      ...(config.shortNames === "containers" && { shortNames: shortNamesOf(config) }),
+    }),
     limits: {
       maxEntries: config.maxEntries ?? DEFAULT_LIMITS.maxEntries,
       maxBytes: config.maxBytes ?? DEFAULT_LIMITS.maxBytes,
+      maxDepth: config.maxDepth ?? DEFAULT_LIMITS.maxDepth,
+      maxRatio: config.maxRatio ?? DEFAULT_LIMITS.maxRatio,
     },
     privileged: mayOwnEverything(),
     probe: () => {
-      probing ??= probe(store.root);
+      probing ??= probe(store.root).catch((error: unknown) => {
+        probing = undefined;
+        throw error;
+      });
       return probing;
     },
   });
@@ -64,18 +79,4 @@ export async function diagnoseMachine(config: Config): Promise<Diagnosis> {
   let directory = config.root;
   while (!existsSync(directory)) directory = dirname(directory);
   return diagnose(await probe(realpathSync(directory)), undefined);
-}
-
-/** Loaded when first needed: most commands work on what is in the store. */
-async function openSources(config: Config): Promise<Sources> {
-  const { createSources } = await import("./sources/index.ts");
-  const { environment } = config;
-  return createSources({
-    insecureRegistries: config.insecureRegistries,
-    home: environment.home,
-    ...(config.dockerRegistry !== undefined && { dockerRegistry: config.dockerRegistry }),
-    ...(config.dockerConfig !== undefined && { dockerConfig: config.dockerConfig }),
-    ...(environment.dockerAuthConfig !== undefined && { dockerAuthConfig: environment.dockerAuthConfig }),
-    ...(environment.dockerConfigDir !== undefined && { dockerConfigDir: environment.dockerConfigDir }),
-  });
 }

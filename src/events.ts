@@ -30,6 +30,8 @@ export type RootwrightEvent =
       readonly reason: string;
     }
   | { readonly type: "warning"; readonly message: string }
+  /** Something was decided, and why, in words for `--explain`. `topic` says about what. */
+  | { readonly type: "decision"; readonly topic: Topic; readonly message: string }
   | {
       readonly type: "layer";
       readonly diffId: Digest;
@@ -39,8 +41,31 @@ export type RootwrightEvent =
       readonly count: number;
     }
   | { readonly type: "bytes"; readonly diffId: Digest; readonly doneBytes: number; readonly sizeBytes: number }
+  /** Something that is no layer yet: an ACI, an archive. */
+  | {
+      readonly type: "download";
+      readonly what: string;
+      readonly state: "cached" | "waiting" | "started" | "going" | "done";
+      readonly doneBytes: number;
+      /** When it is known. */
+      readonly sizeBytes?: number;
+    }
   | { readonly type: "backend"; readonly name: string; readonly reason: string }
   | { readonly type: "phase"; readonly name: string; readonly durationMs: number };
+
+export type Topic =
+  | "reference"
+  | "policy"
+  | "configuration"
+  | "mirror"
+  | "credentials"
+  | "transport"
+  | "redirect"
+  | "resume"
+  | "platform"
+  | "archive"
+  | "discovery"
+  | "layer";
 
 export type Emit = (event: RootwrightEvent) => void;
 

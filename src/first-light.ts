@@ -37,7 +37,7 @@ async function firstLight(image: string | undefined, signal: AbortSignal): Promi
     say(`             backend ${made.backend}, in ${formatDuration(madeMs)}`);
     try {
       await runInside(made, signal);
-      showCache(provisioner);
+      await showCache(provisioner);
     } finally {
       await provisioner.destroy(ID);
     }
@@ -74,9 +74,9 @@ async function runInside(made: Provisioned, signal: AbortSignal): Promise<void> 
   else say(`ran inside   not: /bin/sh ended with ${result.code}: ${(result.stderr ?? "").trim()}`);
 }
 
-function showCache(provisioner: OpenProvisioner): void {
+async function showCache(provisioner: OpenProvisioner): Promise<void> {
   for (const image of provisioner.images()) {
-    const details = provisioner.inspect(parseReference(image.name, process.cwd()));
+    const details = await provisioner.inspect(parseReference(image.name, process.cwd()));
     say(`in the cache ${image.name} ${shortDigest(image.manifestDigest)}`);
     for (const { diffId, tree } of details.layers) {
       say(

@@ -17,10 +17,10 @@ export function createLogger(level: string): Logger {
 /** Draws the log from the event stream: what happened at `info`, every request at `debug`, byte counts never. */
 export function logEvents(logger: Logger): Emit {
   return (event) => {
-    if (event.type === "bytes") return;
+    if (event.type === "bytes" || (event.type === "download" && event.state === "going")) return;
     const { type, ...facts } = event;
     if (type === "warning") logger.warn(facts, type);
-    else if (type === "request" || type === "layer") logger.debug(facts, type);
+    else if (type === "request" || type === "layer" || type === "decision") logger.debug(facts, type);
     else logger.info(facts, type);
   };
 }

@@ -180,6 +180,9 @@ function builtFrom(/** @type {string} */ stamp, /** @type {string} */ build, /**
 const TEST_PACKAGES = {
   "docker-registry": ["docker-registry", "every test that pulls from a real registry"],
   skopeo: ["skopeo", "archives and layouts as another tool writes them"],
+  podman: ["podman", "what podman saves, in all its formats"],
+  bzip2: ["bzip2", "ACIs compressed with bzip2"],
+  "xz-utils": ["xz", "ACIs compressed with xz"],
   umoci: ["umoci", "the comparison of unpacked trees"],
   runc: ["runc", "starting containers on provisioned root filesystems"],
   crun: ["crun", "starting containers with the other OCI runtime"],

@@ -1,11 +1,11 @@
 /** Blobs, as the rest of the program asks for them; content.ts keeps their files and rows together. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BLOB_COLUMNS, type BlobRow, commitFile, dropBlob, findBlobRow, getBlob, toBlob } from "./content.ts";
+import { BLOB_COLUMNS, type BlobRow, commitFile, dropBlob, findBlobRow, getBlob, sizeOf, toBlob } from "./content.ts";
 import { fileWork, holdFor, type StoreContext } from "./context.ts";
 import { algorithmOf, type Digest, digestOf } from "./digest.ts";
 import { StoreError } from "./errors.ts";
-import { claimIngest } from "./ingest.ts";
+import { claimIngest, claimUnnamedIngest, forgetDownload } from "./ingest.ts";
 import type { Blob, Blobs } from "./model.ts";
 import { randomShortId } from "./short-id.ts";
 import { verifyBlob } from "./verify.ts";
@@ -27,6 +27,12 @@ export function createBlobs(context: StoreContext): Blobs {
     },
     put: (bytes, options) => putBlob(context, bytes, options),
     ingest: (options) => claimIngest(context, options),
+    ingestUnnamed: (options) => claimUnnamedIngest(context, options),
+    forgetUnnamed: (key) => forgetDownload(context, key),
+    pendingBytes(digest) {
+      const row = database.get<{ id: string }>("SELECT id FROM ingest WHERE digest = ?", digest);
+      return row === undefined ? 0 : (sizeOf(join(context.paths.ingest, row.id)) ?? 0);
+    },
     addEdges(parent, children) {
       database.write(() => {
         if (findBlobRow(context, parent) === undefined) throw blobMissing(parent, "record what it refers to");

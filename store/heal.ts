@@ -14,9 +14,15 @@ export function heal(context: StoreContext): HealReport {
   return { deadOwners, removedPaths: [...removeStaleIngests(context), ...removeStaleStaging(context)] };
 }
 
-/** Files in `ingest/` without a row: what an interrupted `put`, or a removal between row and file, left behind. */
+/**
+ * Files in `ingest/` without a row: what an interrupted `put`, or a removal between row and file, left behind. Rows that are
+ * nobody's any more and that nobody can resume go first.
+ */
 function removeStaleIngests(context: StoreContext): string[] {
   const { database, paths } = context;
+  const lost = "anonymous = 1 AND session_id IS NULL";
+  if (database.get(`SELECT 1 FROM ingest WHERE ${lost}`) !== undefined)
+    database.run(`DELETE FROM ingest WHERE ${lost}`);
   const known = () => new Set(database.all<{ id: string }>("SELECT id FROM ingest").map(({ id }) => id));
   const unknown = () => difference(list(context, paths.ingest), known());
   if (unknown().length === 0) return [];

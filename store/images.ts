@@ -4,7 +4,8 @@ import { assertLease, type StoreContext } from "./context.ts";
 import type { SqlValue } from "./db.ts";
 import type { Digest } from "./digest.ts";
 import { StoreError } from "./errors.ts";
-import type { Image, ImageLayer, Images, NewImage } from "./model.ts";
+import { findAsked, saveAsked } from "./image-names.ts";
+import type { Image, ImageLayer, Images, LayerFacts, NewImage } from "./model.ts";
 
 interface ImageRow {
   readonly id: number;
@@ -16,16 +17,25 @@ interface ImageRow {
   readonly sizeBytes: number | null;
   readonly source: string | null;
   readonly chainId: Digest | null;
+  readonly imageId: Digest | null;
   readonly pinned: 0 | 1;
   readonly createdAt: number;
+  readonly updatedAt: number;
   readonly lastUsedAt: number;
 }
 
 const COLUMNS = `id, name, platform, manifest_digest AS manifestDigest, config_digest AS configDigest, media_type AS mediaType,
-  size_bytes AS sizeBytes, source, chain_id AS chainId, pinned, created_at AS createdAt, last_used_at AS lastUsedAt`;
+  size_bytes AS sizeBytes, source, chain_id AS chainId, image_id AS imageId, pinned, created_at AS createdAt,
+  updated_at AS updatedAt, last_used_at AS lastUsedAt`;
 
 /** Of one platform, or of all when it is NULL. */
 const NAMED = "name = :name AND (:platform IS NULL OR platform = :platform)";
+
+/** The image that was chosen when another platform was asked for. */
+const CHOSEN_FOR = `name = :name AND EXISTS (
+  SELECT 1 FROM image_asked WHERE image_asked.image_id = image.id AND image_asked.platform = :platform)`;
+
+const OF_DIGEST = "manifest_digest = :digest OR config_digest = :digest OR image_id = :digest";
 
 const MAX_NAME_LENGTH = 4096;
 
@@ -37,11 +47,14 @@ export function createImages(context: StoreContext): Images {
         .all<ImageRow>(`SELECT ${COLUMNS} FROM image WHERE ${where} ORDER BY last_used_at DESC, id DESC`, values)
         .map((row) => toImage(row, layersOf(context, row.id))),
     );
-  const get = (name: string, platform?: string) => find(NAMED, named(name, platform))[0];
+  const get = (name: string, platform?: string) =>
+    find(NAMED, named(name, platform))[0] ??
+    (platform === undefined ? undefined : find(CHOSEN_FOR, { name, platform })[0]);
   return {
     set(image) {
       assertName("name", image.name);
       assertName("platform", image.platform);
+      for (const name of image.askedNames ?? []) assertName("name", name);
       return database.write(() => {
         assertLease(context, image.lease);
         for (const digest of [image.manifestDigest, image.configDigest]) assertStored(context, digest, image.name);
@@ -52,8 +65,12 @@ export function createImages(context: StoreContext): Images {
       });
     },
     get,
+    getAsked: (name, platform) => database.read(() => find("id = :id", { id: findAsked(context, name, platform) })[0]),
+    parts: (image) => partsOf(context, image),
     list: () => find("true").sort((a, b) => compare(a.name, b.name) || compare(a.platform, b.platform)),
-    findByDigest: (digest) => find("manifest_digest = :digest OR config_digest = :digest", { digest }),
+    findByDigest: (digest) => find(OF_DIGEST, { digest }),
+    // a range of the index on names: LIKE would not use it, and would take % and _ in names for wildcards
+    findByPrefix: (prefix) => find("name >= :prefix AND name < :end", { prefix, end: `${prefix}\u{10FFFF}` }),
     remove: (name, platform) => database.run(`DELETE FROM image WHERE ${NAMED}`, named(name, platform)) > 0,
     touch(name, platform) {
       database.run(`UPDATE image SET last_used_at = :now WHERE ${NAMED}`, {
@@ -73,12 +90,14 @@ function named(name: string, platform: string | undefined): Record<string, SqlVa
   return { name, platform: platform ?? null };
 }
 
-function saveImage({ database }: StoreContext, image: NewImage): void {
+function saveImage(context: StoreContext, image: NewImage): void {
+  const { database } = context;
   const row = database.get<{ id: number }>(
-    `INSERT INTO image (name, platform, manifest_digest, config_digest, media_type, size_bytes, source, chain_id, created_at, last_used_at)
-     VALUES (:name, :platform, :manifest, :config, :mediaType, :sizeBytes, :source, :chainId, :now, :now)
+    `INSERT INTO image (name, platform, manifest_digest, config_digest, media_type, size_bytes, source, chain_id, image_id, created_at, updated_at,
+       last_used_at)
+     VALUES (:name, :platform, :manifest, :config, :mediaType, :sizeBytes, :source, :chainId, :imageId, :now, :now, :now)
      ON CONFLICT (name, platform) DO UPDATE SET manifest_digest = :manifest, config_digest = :config, media_type = :mediaType,
-       size_bytes = :sizeBytes, source = :source, chain_id = :chainId, last_used_at = :now
+       size_bytes = :sizeBytes, source = :source, chain_id = :chainId, image_id = :imageId, updated_at = :now, last_used_at = :now
      RETURNING id`,
     {
       name: image.name,
@@ -89,15 +108,20 @@ function saveImage({ database }: StoreContext, image: NewImage): void {
       sizeBytes: image.sizeBytes ?? null,
       source: image.source ?? null,
       chainId: image.chainId ?? null,
+      imageId: image.imageId ?? null,
       now: Date.now(),
     },
   );
   if (row === undefined) throw imageNotFound(image.name);
   database.run("DELETE FROM image_layer WHERE image_id = ?", row.id);
-  for (const [position, { diffId, blob }] of image.layers.entries()) {
+  for (const [position, { diffId, blob, part }] of image.layers.entries()) {
     const sql = "INSERT INTO image_layer (image_id, position, diff_id, blob) VALUES (?, ?, ?, ?)";
     database.run(sql, row.id, position, diffId, blob ?? null);
+    if (part === undefined) continue;
+    const partSql = "INSERT INTO image_part (image_id, position, part) VALUES (?, ?, ?)";
+    database.run(partSql, row.id, position, JSON.stringify(part));
   }
+  saveAsked(context, row.id, image);
 }
 
 /** A name for content that is not here would promise what nothing can keep. Layers may come later. */
@@ -131,16 +155,35 @@ function imageNotFound(name: string): StoreError {
 
 function layersOf({ database }: StoreContext, id: number): ImageLayer[] {
   const sql = "SELECT diff_id AS diffId, blob FROM image_layer WHERE image_id = ? ORDER BY position";
-  return database
-    .all<{ diffId: Digest; blob: Digest | null }>(sql, id)
-    .map(({ diffId, blob }) => ({ diffId, blob: blob ?? undefined }));
+  return database.all<{ diffId: Digest; blob: Digest | null }>(sql, id).map((row) => ({
+    diffId: row.diffId,
+    blob: row.blob ?? undefined,
+  }));
+}
+
+function partsOf({ database }: StoreContext, { name, platform, layers }: Image): (LayerFacts | undefined)[] {
+  const rows = database.all<{ diffId: Digest; part: string | null }>(
+    `SELECT diff_id AS diffId, part FROM image_layer JOIN image ON image.id = image_layer.image_id
+     LEFT JOIN image_part USING (image_id, position) WHERE name = ? AND platform = ? ORDER BY position`,
+    name,
+    platform,
+  );
+  // the name may have moved since the image was read: parts of other layers must not be taken for those of these
+  const same = rows.length === layers.length && rows.every(({ diffId }, at) => diffId === layers[at]?.diffId);
+  if (!same) throw imageNotFound(name);
+  return rows.map(({ part }) => (part === null ? undefined : (JSON.parse(part) as LayerFacts)));
 }
 
 function toImage(
-  { id: _id, sizeBytes, source, chainId, pinned, ...rest }: ImageRow,
+  { id: _id, sizeBytes, source, chainId, imageId, pinned, ...rest }: ImageRow,
   layers: readonly ImageLayer[],
 ): Image {
-  const optional = { sizeBytes: sizeBytes ?? undefined, source: source ?? undefined, chainId: chainId ?? undefined };
+  const optional = {
+    sizeBytes: sizeBytes ?? undefined,
+    source: source ?? undefined,
+    chainId: chainId ?? undefined,
+    imageId: imageId ?? undefined,
+  };
   return { ...rest, ...optional, pinned: pinned === 1, layers };
 }
 

@@ -9,7 +9,8 @@ import { algorithmOf, createHasher, type Digest } from "./digest.ts";
 import { explainFileError, StoreError } from "./errors.ts";
 
 export interface IngestWriterOptions {
-  readonly digest: Digest;
+  /** What the bytes must be. Undefined for an unnamed ingest, whose SHA-256 `finish` returns. */
+  readonly digest: Digest | undefined;
   /** Total size in bytes, when it is known. */
   readonly size?: number | undefined;
   /** Where to go on; the file keeps its first `offset` bytes and loses the rest. */
@@ -41,10 +42,11 @@ const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
 export function openIngestWriter(path: string, options: IngestWriterOptions): IngestWriter {
   const { digest, size, offset } = options;
-  const hasher = createHasher(algorithmOf(digest));
+  const name = nameOf(digest);
+  const hasher = createHasher(digest === undefined ? "sha256" : algorithmOf(digest));
   const explain = (error: unknown) =>
     explainFileError(error, {
-      doing: `write ${digest}`,
+      doing: `write ${name}`,
       path,
       root: dirname(path),
       neededBytes: size === undefined ? undefined : Math.max(0, size - position),
@@ -88,7 +90,7 @@ export function openIngestWriter(path: string, options: IngestWriterOptions): In
         // nothing says which of the bytes are right, so nobody shall resume from them
         ftruncateSync(target, 0);
         close();
-        throw sizeMismatch(digest, size, position + chunk.length, "more bytes came than were promised", path);
+        throw sizeMismatch(name, size, position + chunk.length, "more bytes came than were promised", path);
       }
       for (let done = 0; done < chunk.length; ) {
         const start = done;
@@ -103,10 +105,10 @@ export function openIngestWriter(path: string, options: IngestWriterOptions): In
       const target = openFd();
       try {
         if (size !== undefined && position !== size) {
-          throw sizeMismatch(digest, size, position, "the download ended early", path);
+          throw sizeMismatch(name, size, position, "the download ended early", path);
         }
         const found = hasher.digest();
-        if (found !== digest) {
+        if (digest !== undefined && found !== digest) {
           ftruncateSync(target, 0);
           throw new StoreError("blob-digest-mismatch", `Cannot store ${digest}: the received bytes are ${found}`, {
             details: { expected: digest, found, path },
@@ -130,26 +132,32 @@ function* keptChunks(
   options: IngestWriterOptions,
   explained: <T>(action: () => T) => T,
 ): Generator<Uint8Array> {
-  const { digest, offset, size } = options;
+  const { offset, size } = options;
+  const name = nameOf(options.digest);
   if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset is no byte position: ${offset}`);
   if (size !== undefined && offset > size) {
-    throw sizeMismatch(digest, size, offset, "the kept part is longer than the whole", path);
+    throw sizeMismatch(name, size, offset, "the kept part is longer than the whole", path);
   }
   const { size: found } = explained(() => fstatSync(fd));
-  if (found < offset) throw sizeMismatch(digest, offset, found, "the kept part has become shorter", path);
+  if (found < offset) throw sizeMismatch(name, offset, found, "the kept part has become shorter", path);
   if (found > offset) explained(() => ftruncateSync(fd, offset));
   const buffer = Buffer.allocUnsafe(Math.min(READ_BACK_BYTES, offset));
   for (let position = 0; position < offset; ) {
     const read = explained(() => readSync(fd, buffer, 0, Math.min(buffer.length, offset - position), position));
-    if (read === 0) throw sizeMismatch(digest, offset, position, "the kept part has become shorter", path);
+    if (read === 0) throw sizeMismatch(name, offset, position, "the kept part has become shorter", path);
     yield buffer.subarray(0, read);
     position += read;
   }
 }
 
-function sizeMismatch(digest: Digest, expected: number, found: number, why: string, path: string): StoreError {
-  return new StoreError("blob-size-mismatch", `Cannot store ${digest}: ${why} (${expected} expected, ${found} found)`, {
-    details: { digest, expected, found, path },
+/** How messages call it. */
+function nameOf(digest: Digest | undefined): string {
+  return digest ?? "a download";
+}
+
+function sizeMismatch(name: string, expected: number, found: number, why: string, path: string): StoreError {
+  return new StoreError("blob-size-mismatch", `Cannot store ${name}: ${why} (${expected} expected, ${found} found)`, {
+    details: { name, expected, found, path },
     hint: "try again; if it stays, the source describes this blob wrongly",
   });
 }

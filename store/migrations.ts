@@ -6,9 +6,13 @@ import { readFileSync } from "node:fs";
 import { APPLICATION_ID, type StoreDatabase } from "./db.ts";
 import { StoreError } from "./errors.ts";
 
-const MIGRATIONS: readonly (() => string)[] = [() => readFileSync(new URL("./schema.sql", import.meta.url), "utf8")];
+const MIGRATIONS: readonly (() => string)[] = [sqlFile("schema.sql"), sqlFile("schema-2.sql")];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
+
+function sqlFile(name: string): () => string {
+  return () => readFileSync(new URL(name, import.meta.url), "utf8");
+}
 
 export function migrate(database: StoreDatabase): void {
   if (versionOf(database) === SCHEMA_VERSION) return;

@@ -106,6 +106,19 @@ export interface Blobs {
   put(bytes: Uint8Array, options: { readonly digest?: Digest; readonly lease: Lease }): Blob;
   /** Asks to bring a blob in: one process at a time, whoever asks. The lease holds it from this moment, in every state. */
   ingest(options: { readonly digest: Digest; readonly size?: number; readonly lease: Lease }): IngestClaim;
+  /**
+   * The same for bytes that cannot be named before all of them are here: `key` says what is being brought in, with all
+   * that tells one version of it from the next, and is what a later attempt resumes by. `present` where an earlier one,
+   * under the same key, brought in a blob that is still here.
+   *
+   * An empty key says that nothing tells one version from the next. Such an ingest stands in nobody's way and is not
+   * remembered: what is not committed goes when it is disposed of, or with its process.
+   */
+  ingestUnnamed(options: { readonly key: string; readonly size?: number; readonly lease: Lease }): IngestClaim;
+  /** Forgets what a key of `ingestUnnamed` brought in, which was not what it should be; the blob is left to collection. */
+  forgetUnnamed(key: string): void;
+  /** Bytes of it that an unfinished download, going on or broken off, has left here. */
+  pendingBytes(digest: Digest): number;
   /** Records that `parent` (a stored manifest or index) needs `children`. Throws `blob-missing` when parent is not here. */
   addEdges(parent: Digest, children: readonly Digest[]): void;
   children(parent: Digest): Digest[];
@@ -121,12 +134,16 @@ export type IngestClaim =
  * resumes. The bytes are written by `openIngestWriter`, in any thread.
  */
 export interface Ingest extends Disposable {
-  readonly digest: Digest;
+  /** What the bytes must be; undefined where only they will tell. */
+  readonly digest: Digest | undefined;
   readonly size: number | undefined;
   readonly path: string;
   /** Bytes that are in the file already, from an earlier attempt. */
   readonly offset: number;
-  /** Makes the file a blob. `verified` is what the writer's `finish` returned. */
+  /**
+   * Makes the file a blob, held by the lease. `verified` is what the writer's `finish` returned. Where that blob is here
+   * already (an unnamed one may turn out to be an old acquaintance), the file is dropped and the blob returned.
+   */
   commit(verified: { readonly digest: Digest; readonly size: number }): Blob;
   /** Gives up the right and removes the bytes. */
   discard(): void;
@@ -189,6 +206,7 @@ export interface StagedLayer extends Disposable {
 // ── images ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface ImageLayer {
+  /** Key of its tree: the DiffID, or where the tree is only part of a tar, a key that says of what and which. */
   readonly diffId: Digest;
   /** The transported form, when it is kept. */
   readonly blob: Digest | undefined;
@@ -205,8 +223,12 @@ export interface Image {
   readonly source: string | undefined;
   /** Key of the image's fix-up, when it may have one. */
   readonly chainId: Digest | undefined;
+  /** An ID that its format gives it, beside the digests of its documents: an Appc image ID. */
+  readonly imageId: Digest | undefined;
   readonly pinned: boolean;
   readonly createdAt: number;
+  /** When the name was last set, to something new or to what it was. */
+  readonly updatedAt: number;
   readonly lastUsedAt: number;
   readonly layers: readonly ImageLayer[];
 }
@@ -220,21 +242,36 @@ export interface NewImage {
   readonly sizeBytes?: number;
   readonly source?: string;
   readonly chainId?: Digest;
-  readonly layers: readonly { readonly diffId: Digest; readonly blob?: Digest }[];
+  readonly imageId?: Digest;
+  /** The platform for which it was chosen, if that is another than its own: `get` finds it under both. */
+  readonly askedPlatform?: string;
+  /** Canonical names, other than its own, that led to it on the platform that was asked for. Each leads to one image. */
+  readonly askedNames?: readonly string[];
+  /** `part` describes, to the caller itself, how the tree was taken from the tar where it is not all of it. */
+  readonly layers: readonly { readonly diffId: Digest; readonly blob?: Digest; readonly part?: LayerFacts }[];
   readonly lease: Lease;
 }
 
 export interface Images {
   /**
-   * Points a name at an image, or moves it; `pinned` and `createdAt` stay. Throws `blob-missing` when the manifest or the
+   * Points a name at an image, or moves it; `pinned` and `createdAt` stay, `askedNames` move here. Throws `blob-missing` when the manifest or the
    * configuration is not stored, `lease-lost`, `image-invalid`.
    */
   set(image: NewImage): Image;
   /** Without a platform: the one used last. */
   get(name: string, platform?: string): Image | undefined;
+  /**
+   * The image to which a name that need not be its own led last: on that platform, or for one whose own platform it is.
+   * Without a platform: on any.
+   */
+  getAsked(name: string, platform?: string): Image | undefined;
+  /** How its layers were taken from their tars, one for each, as `set` was told. Throws `image-not-found` if it has changed. */
+  parts(image: Image): readonly (LayerFacts | undefined)[];
   list(): Image[];
-  /** All images with this manifest or configuration digest. */
+  /** All images with this manifest or configuration digest, or this image ID. */
   findByDigest(digest: Digest): Image[];
+  /** All images whose names begin so, used last first. */
+  findByPrefix(prefix: string): Image[];
   /** Without a platform: of all platforms. Its content goes with the next collection. False when there was none. */
   remove(name: string, platform?: string): boolean;
   /** Records that it was used now. */

@@ -60,7 +60,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "src/cli": [...BASE, "src/image", "src/backends", "src/provisioner", "src/top"],
 };
 
-const TOP = ["src/compose.ts", "src/index.ts", "src/main.ts", "src/first-light.ts"];
+const TOP = ["src/compose.ts", "src/open-sources.ts", "src/index.ts", "src/main.ts", "src/first-light.ts"];
 
 function folderOf(path: string): string {
   if (TOP.includes(path)) return "src/top";
@@ -130,13 +130,17 @@ function isTypeOnly(text: string, path: string, name: string): boolean {
 describe("a library has one importer", () => {
   test.each([
     ["better-sqlite3", /^store\/db\.ts$/],
-    ["undici", /^src\/sources\/registry\/http-client\.ts$/],
+    ["undici", /^src\/sources\/http\/dispatchers\.ts$/],
     ["yargs", /^src\/cli\/run\.ts$/],
-    ["tar-stream", /^src\/(layers\/tar-entries|sources\/docker-archive\/tar-headers)\.ts$/],
+    ["tar-stream", /^src\/(layers\/tar-entries|sources\/archives\/tar-headers)\.ts$/],
     ["minizlib", /^src\/layers\/decompress\.ts$/],
-    ["smol-toml", /^src\/config\.ts$/],
+    ["xz-decompress", /^src\/layers\/xz\.ts$/],
+    ["smol-toml", /^src\/toml\.ts$/],
     ["pino", /^src\/log\.ts$/],
-    ["node:child_process", /^(native\/[a-z-]+|src\/sources\/registry\/credential-helper)\.ts$/],
+    [
+      "node:child_process",
+      /^(native\/[a-z-]+|src\/sources\/registry\/credentials\/credential-helper|src\/sources\/appc\/hadoop-client)\.ts$/,
+    ],
   ])("%s", (library, importer) => {
     const importers = SOURCES.filter(
       ({ imports, text }) =>
@@ -158,7 +162,8 @@ function onlyTypes(text: string, library: string): boolean {
   const statements = [...text.matchAll(/^import\s([^;]*?)from\s+"([^"]+)"/gms)].filter(
     (match) => match[2] === library || match[2]?.startsWith(`${library}/`),
   );
-  return statements.every((match) => /^type\s/.test(match[1] ?? ""));
+  // without a statement, it is imported at run time
+  return statements.length > 0 && statements.every((match) => /^type\s/.test(match[1] ?? ""));
 }
 
 describe("the README", () => {

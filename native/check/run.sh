@@ -38,7 +38,7 @@ for helper in "$build/check/rootwright-helper" "$build/rootwright-helper-612" "$
 	expect "$helper" probe --allow "$work" "$work"
 	grep -q '"ok":true,"directory"' "$work/out"
 	wanted=125
-	expect "$helper" exec --root /nonexistent -- true
+	expect "$helper" exec --root /nonexistent/neither -- true
 done
 
 # Real mounts, where this is root.

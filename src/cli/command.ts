@@ -4,6 +4,9 @@ import type { OpenProvisioner } from "../compose.ts";
 import type { Config } from "../config.ts";
 import type { Emit } from "../events.ts";
 
+/** What `-` becomes on the command line: yargs reads a lone dash among positional arguments as an empty word. */
+export const STANDARD_INPUT = "/dev/stdin";
+
 export interface Cli {
   readonly config: Config;
   readonly json: boolean;

@@ -2,7 +2,6 @@
  * Progress on stderr, drawn from the event stream: a block of bars that is redrawn in place on a terminal, one line for
  * each change of state otherwise, nothing with --quiet.
  */
-import type { Digest } from "../../store/index.ts";
 import type { Emit, RootwrightEvent } from "../events.ts";
 import { formatBytes, formatDuration, printable, shortDigest } from "./output.ts";
 
@@ -28,9 +27,20 @@ export function lineProgress(output: ProgressOutput, explain: boolean): Progress
   };
 }
 
+/** Every event but byte counts as a line of JSON, for `--json --explain`. */
+export function jsonProgress(write: (text: string) => void): Progress {
+  return {
+    emit(event) {
+      const counts = event.type === "bytes" || (event.type === "download" && event.state === "going");
+      if (!counts) write(`${JSON.stringify({ event })}\n`);
+    },
+    [Symbol.dispose]: () => {},
+  };
+}
+
 interface Bar {
-  readonly index: number;
-  readonly sizeBytes: number;
+  readonly label: string;
+  readonly sizeBytes: number | undefined;
   doneBytes: number;
   state: string;
 }
@@ -39,7 +49,8 @@ const REDRAW_MS = 80;
 const MOST_BARS = 12;
 
 export function barProgress(output: ProgressOutput, explain: boolean): Progress {
-  const bars = new Map<Digest, Bar>();
+  /** By DiffID, or by what is downloaded. */
+  const bars = new Map<string, Bar>();
   let drawn = 0;
   let nextDraw = 0;
   const erase = (): void => {
@@ -54,20 +65,28 @@ export function barProgress(output: ProgressOutput, explain: boolean): Progress 
     for (const bar of active) output.write(`${renderBar(bar, output.columns ?? 80)}\n`);
     drawn = active.length;
   };
+  const advance = (key: string, doneBytes: number): void => {
+    const bar = bars.get(key);
+    if (bar !== undefined) bar.doneBytes = Math.max(bar.doneBytes, doneBytes);
+    if (performance.now() < nextDraw) return;
+    nextDraw = performance.now() + REDRAW_MS;
+    draw();
+  };
   return {
     emit(event) {
-      if (event.type === "bytes") {
-        const bar = bars.get(event.diffId);
-        if (bar !== undefined) bar.doneBytes = Math.max(bar.doneBytes, event.doneBytes);
-        if (performance.now() < nextDraw) return;
-        nextDraw = performance.now() + REDRAW_MS;
-        return draw();
-      }
+      if (event.type === "bytes") return advance(event.diffId, event.doneBytes);
+      if (event.type === "download" && event.state === "going") return advance(event.what, event.doneBytes);
       const line = describe(event, explain);
-      if (event.type === "layer")
-        bars.set(event.diffId, { index: event.index, sizeBytes: event.sizeBytes, doneBytes: 0, state: event.state });
+      if (event.type === "layer") {
+        const { index, sizeBytes, state } = event;
+        bars.set(event.diffId, { label: `layer ${index + 1}`, sizeBytes, doneBytes: 0, state });
+      } else if (event.type === "download") {
+        const { what, sizeBytes, doneBytes, state } = event;
+        bars.set(what, { label: printable(what), sizeBytes, doneBytes, state });
+      }
       erase();
-      if (line !== undefined && !(event.type === "layer" && event.state === "started")) output.write(`${line}\n`);
+      const hasBar = (event.type === "layer" || event.type === "download") && event.state === "started";
+      if (line !== undefined && !hasBar) output.write(`${line}\n`);
       draw();
     },
     [Symbol.dispose]: erase,
@@ -75,12 +94,26 @@ export function barProgress(output: ProgressOutput, explain: boolean): Progress 
 }
 
 function renderBar(bar: Bar, columns: number): string {
-  const share = bar.sizeBytes === 0 ? 1 : Math.min(1, bar.doneBytes / bar.sizeBytes);
-  const text = `layer ${bar.index + 1}  `;
-  const numbers = `  ${formatBytes(bar.doneBytes)} / ${formatBytes(bar.sizeBytes)}${bar.state === "waiting" ? " (another process has it)" : ""}`;
-  const width = Math.max(4, Math.min(40, columns - text.length - numbers.length - 3));
+  const text = `${shorten(bar.label, Math.floor(columns / 2))}  `;
+  const size = bar.sizeBytes === undefined ? "" : ` / ${formatBytes(bar.sizeBytes)}`;
+  const numbers = `  ${formatBytes(bar.doneBytes)}${size}${bar.state === "waiting" ? " (another process has it)" : ""}`;
+  const line =
+    bar.sizeBytes === undefined
+      ? `${text}${numbers}`
+      : `${text}${renderShare(bar, bar.sizeBytes, columns - text.length - numbers.length - 3)}${numbers}`;
+  return line.slice(0, Math.max(8, columns - 1));
+}
+
+/** URLs and paths tell most at their end. */
+function shorten(label: string, length: number): string {
+  return label.length <= length ? label : `…${label.slice(label.length - length + 1)}`;
+}
+
+function renderShare({ doneBytes }: Bar, sizeBytes: number, columns: number): string {
+  const share = sizeBytes === 0 ? 1 : Math.min(1, doneBytes / sizeBytes);
+  const width = Math.max(4, Math.min(40, columns));
   const filled = Math.round(share * width);
-  return `${text}[${"#".repeat(filled)}${"-".repeat(width - filled)}]${numbers}`.slice(0, Math.max(8, columns - 1));
+  return `[${"#".repeat(filled)}${"-".repeat(width - filled)}]`;
 }
 
 function describe(event: RootwrightEvent, explain: boolean): string | undefined {
@@ -98,13 +131,22 @@ function describeState(event: RootwrightEvent): string | undefined {
       if (event.state === "waiting") return `${which} is being made by another process; waiting`;
       return event.state === "done" ? `${which} unpacked (${formatBytes(event.sizeBytes)})` : undefined;
     }
+    case "download":
+      return describeDownload(event.what, event.state, event.doneBytes);
     case "retry":
-      return `retry ${event.attempt}: ${event.reason}`;
+      return `retry ${event.attempt} in ${formatDuration(event.delayMs)}: ${event.reason}`;
     case "warning":
       return `warning: ${event.message}`;
     default:
       return undefined;
   }
+}
+
+function describeDownload(what: string, state: string, doneBytes: number): string | undefined {
+  if (state === "cached") return `${what} is here already`;
+  if (state === "waiting") return `${what} is being fetched by another process; waiting`;
+  if (state === "started") return `fetching ${what}`;
+  return state === "done" ? `${what} fetched (${formatBytes(doneBytes)})` : undefined;
 }
 
 function describeDecision(event: RootwrightEvent): string | undefined {
@@ -113,6 +155,8 @@ function describeDecision(event: RootwrightEvent): string | undefined {
       return `looking up ${event.reference} in ${event.source}`;
     case "request":
       return `${event.method} ${event.url}${event.status === undefined ? "" : ` → ${event.status}`}${event.durationMs === undefined ? "" : ` in ${formatDuration(event.durationMs)}`}`;
+    case "decision":
+      return `${event.topic}: ${event.message}`;
     case "credentials":
       return `credentials for ${event.host}: ${event.source}`;
     case "backend":

@@ -6,10 +6,10 @@ import { type Config, colorWanted, loadConfig } from "../config.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { type Emit, silent } from "../events.ts";
 import { flagOf, SETTINGS, type Setting, type SettingName } from "../settings.ts";
-import type { Cli, Command } from "./command.ts";
+import { type Cli, type Command, STANDARD_INPUT } from "./command.ts";
 import { COMMANDS } from "./commands/index.ts";
 import { paint, printable } from "./output.ts";
-import { barProgress, lineProgress, type Progress, quiet } from "./progress.ts";
+import { barProgress, jsonProgress, lineProgress, type Progress, quiet } from "./progress.ts";
 
 export interface Streams {
   readonly stdout: NodeJS.WriteStream;
@@ -31,7 +31,8 @@ export async function runCli(
         throw toAppError(error);
       });
     });
-    const text = await parse(parser, hideBin([...argv]));
+    const words = hideBin([...argv]).map((word) => (word === "-" ? STANDARD_INPUT : word));
+    const text = await parse(parser, words);
     if (text !== "") streams.stdout.write(`${text}\n`);
     return state.code;
   } catch (error) {
@@ -163,8 +164,12 @@ function settingFlags(args: Record<string, unknown>): Partial<Record<SettingName
     const given = [flagOf(setting), ...otherNames(setting)].filter((flag) => args[flag] !== undefined);
     const [flag] = given;
     if (flag === undefined) continue;
-    if (given.length > 1)
-      throw new AppError("usage", `Cannot take --${given.join(" and --")}: they are the same setting`);
+    // an agent's flags may name it twice, as the Mesos agent's two stores; they are one here
+    if (new Set(given.map((name) => args[name])).size > 1) {
+      throw new AppError("usage", `Cannot take --${given.join(" and --")}: they are the same setting, and differ`, {
+        hint: "images of all formats share one store; give one of them, or the same value to all",
+      });
+    }
     flags[name] = args[flag];
   }
   return flags;
@@ -182,13 +187,17 @@ function refuseTwice(command: Command, args: Record<string, unknown>): void {
 }
 
 function openProgress(config: Config, { stderr }: Streams, args: Record<string, unknown>): Progress {
-  // with --json, what is on stderr is JSON too: the error
-  if (args["quiet"] === true || args["json"] === true) return quiet;
+  const explained = args["explain"] === true;
+  if (args["quiet"] === true && explained) {
+    throw new AppError("usage", "Cannot take --quiet and --explain: one says nothing, the other everything");
+  }
+  // with --json, what is on stderr is JSON too: the error, and before it what is to be explained
+  if (args["json"] === true) return explained ? jsonProgress((text) => void stderr.write(text)) : quiet;
+  if (args["quiet"] === true) return quiet;
   const output = { write: (text: string) => void stderr.write(text), columns: stderr.columns };
-  const explain = args["explain"] === true;
   return stderr.isTTY && !config.environment.dumbTerminal
-    ? barProgress(output, explain)
-    : lineProgress(output, explain);
+    ? barProgress(output, explained)
+    : lineProgress(output, explained);
 }
 
 function interrupted(signal: AbortSignal): AppError {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { type Digest, isDigest, parseDigest } from "../../store/index.ts";
+import { listOf, recordOf } from "./bounded.ts";
 import { toOciMediaType } from "./media-types.ts";
 import { type Platform, platformSchema } from "./platform.ts";
 
@@ -13,7 +14,7 @@ export interface Descriptor {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
-  /** Other places to get the content from (foreign layers). Only followed where that is allowed. */
+  /** Other places to get the content from (foreign layers), at most 32. Only followed where that is allowed. */
   readonly urls?: readonly string[];
   /** The content itself, base64, when it was small enough to be inlined. Never trusted without its digest. */
   readonly data?: string;
@@ -28,15 +29,15 @@ export const digestSchema = z
   .refine(isDigest, { error: "is not sha256:<64 hex> or sha512:<128 hex>" })
   .transform((text): Digest => parseDigest(text));
 
-export const annotationsSchema = z.record(z.string(), z.string());
+export const annotationsSchema = recordOf(z.string());
 
 export const descriptorSchema: z.ZodType<Descriptor> = z.object({
   mediaType: z.string().min(1).max(255).transform(toOciMediaType),
   digest: digestSchema,
   size: z.int().nonnegative(),
-  urls: z.array(z.string()).exactOptional(),
+  urls: listOf(z.string().max(8192), 32).exactOptional(),
   data: z.string().exactOptional(),
   platform: platformSchema.exactOptional(),
-  artifactType: z.string().exactOptional(),
+  artifactType: z.string().max(255).exactOptional(),
   annotations: annotationsSchema.exactOptional(),
 });

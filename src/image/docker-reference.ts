@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from "node:net";
 import { type Digest, parseDigest } from "../../store/index.ts";
+import type { AppError } from "../errors.ts";
 import { referenceInvalid } from "./reference-invalid.ts";
 
 export const DOCKER_HUB = "docker.io";
@@ -50,7 +51,9 @@ export function formatDockerReference(reference: DockerReference): string {
 /** `whole` is what the user wrote, for messages; `text` the reference in it; `givenHost` its host where that is certain. */
 function parse(whole: string, text: string, givenHost: string | undefined): DockerReference {
   if (text === "") throw referenceInvalid(whole, "it is empty");
-  const [beforeDigest = "", digestText, ...more] = text.split("@");
+  const [beforeDigest = "", ...behind] = text.split("@");
+  if (behind.some((part) => part.includes("/"))) throw withCredentials(whole);
+  const [digestText, ...more] = behind;
   if (more.length > 0) throw referenceInvalid(whole, "it has more than one @");
   const digest = digestText === undefined ? undefined : digestOf(whole, digestText);
   const { name, tag } = splitTag(whole, beforeDigest);
@@ -91,6 +94,16 @@ function digestOf(whole: string, text: string): Digest {
       "a digest is sha256: and 64, or sha512: and 128, lower-case hex digits",
     );
   }
+}
+
+/** As in URLs: behind the @ is a host. What is before it is not shown at all: a password may have an @ or a slash in it. */
+function withCredentials(whole: string): AppError {
+  const clean = whole.replace(/^.*@(?!sha)(?=[^@]*(?:@sha[^@]*)?$)/s, "…@");
+  return referenceInvalid(
+    clean,
+    "credentials do not belong in an image name",
+    "log in to its registry (docker login), or put them into a config.json and name that as docker_config",
+  );
 }
 
 /** A colon belongs to the tag only after the last slash; before it, it introduces a port. */

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import type { Digest } from "../../store/index.ts";
 import { AppError } from "../errors.ts";
+import { listOf, recordOf } from "./bounded.ts";
 import { digestSchema } from "./descriptor.ts";
 import { parseJsonDocument } from "./json-document.ts";
 import { normalizePlatform, type Platform, platformDistance, platformUnknown } from "./platform.ts";
@@ -12,8 +13,8 @@ import { normalizePlatform, type Platform, platformDistance, platformUnknown } f
 /** Bytes; no configuration beyond this is read. */
 export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 
-const set = z.record(z.string(), z.looseObject({}));
-const strings = z.array(z.string());
+const set = recordOf(recordOf(z.unknown()));
+const strings = listOf(z.string());
 
 const executionSchema = z.object({
   User: z.string().exactOptional(),
@@ -26,12 +27,12 @@ const executionSchema = z.object({
   /** Absolute path → {} */
   Volumes: set.exactOptional(),
   WorkingDir: z.string().exactOptional(),
-  Labels: z.record(z.string(), z.string()).exactOptional(),
+  Labels: recordOf(z.string()).exactOptional(),
   StopSignal: z.string().exactOptional(),
   /** Docker's extension: what a shell-form command is run with. */
   Shell: strings.exactOptional(),
   /** Docker's extension, passed through as it is. */
-  Healthcheck: z.record(z.string(), z.unknown()).exactOptional(),
+  Healthcheck: recordOf(z.unknown()).exactOptional(),
 });
 
 const historySchema = z.object({
@@ -53,9 +54,9 @@ const imageConfigSchema = z.object({
   rootfs: z.object({
     type: z.literal("layers").default("layers"),
     /** Base first. */
-    diff_ids: z.array(digestSchema).default([]),
+    diff_ids: listOf(digestSchema).default([]),
   }),
-  history: z.array(historySchema).default([]),
+  history: listOf(historySchema).default([]),
 });
 
 /** The `config` object: how a container of the image is started. */

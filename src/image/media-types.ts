@@ -40,14 +40,8 @@ const OCI_NAMES: Readonly<Record<string, string>> = {
   "application/vnd.docker.image.rootfs.diff.tar+gzip": OCI_LAYER_GZIP,
 };
 
-const LAYERS: ReadonlySet<string> = new Set([
-  OCI_LAYER_TAR,
-  OCI_LAYER_GZIP,
-  OCI_LAYER_ZSTD,
-  OCI_FOREIGN_TAR,
-  OCI_FOREIGN_GZIP,
-  OCI_FOREIGN_ZSTD,
-]);
+const FOREIGN_LAYERS: ReadonlySet<string> = new Set([OCI_FOREIGN_TAR, OCI_FOREIGN_GZIP, OCI_FOREIGN_ZSTD]);
+const LAYERS: ReadonlySet<string> = new Set([OCI_LAYER_TAR, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, ...FOREIGN_LAYERS]);
 
 /** The OCI name of a Docker media type; any other name is returned as it is. */
 export function toOciMediaType(mediaType: string): string {
@@ -73,6 +67,11 @@ export function isConfig(mediaType: string): boolean {
 
 export function isLayer(mediaType: string): boolean {
   return LAYERS.has(toOciMediaType(mediaType));
+}
+
+/** A layer that its registry need not have, because its licence forbids to pass it on (image-spec, media-types.md). */
+export function isForeignLayer(mediaType: string): boolean {
+  return FOREIGN_LAYERS.has(toOciMediaType(mediaType));
 }
 
 /** Content-Type without parameters, lower case; undefined where a server only says "some bytes" or "some JSON". */

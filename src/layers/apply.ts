@@ -9,11 +9,14 @@ import { crc32 } from "node:zlib";
 import { type Entry, impliedDirectory, parentPath } from "./entry.ts";
 import { invalid, normalisePath, resolveDirectories } from "./layer-path.ts";
 import { type LayerTree, OPEN_FILE_ABOVE } from "./layer-tree.ts";
-import { type LayerLimits, tooLarge } from "./limits.ts";
+import { DEFAULT_LIMITS, type LayerLimits, tooLarge } from "./limits.ts";
+import type { TarPart, Whitelist } from "./part.ts";
 import type { TarConsumer, TarEntry } from "./tar-entries.ts";
 import { classifyWhiteout } from "./whiteout.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+const NO_WHITEOUT = { kind: "none" } as const;
 
 /** Entries that may be looked at to find what lies below replaced directories. */
 const LOOKS = 500_000_000;
@@ -27,6 +30,7 @@ interface OpenFile {
 export class LayerApplier implements TarConsumer {
   readonly #tree: LayerTree;
   readonly #limits: LayerLimits;
+  readonly #part: TarPart | undefined;
   readonly #entries = new Map<string, Mutable<Entry>>();
   /** Files with several names: the first one → the others. */
   readonly #links = new Map<string, Set<string>>();
@@ -36,17 +40,22 @@ export class LayerApplier implements TarConsumer {
   #looked = 0;
   #bytes = 0;
 
-  constructor(tree: LayerTree, limits: LayerLimits) {
+  /** With a `part`, the tree is that part of the tar, and nothing is a whiteout. */
+  constructor(tree: LayerTree, limits: LayerLimits, part?: TarPart) {
     this.#tree = tree;
     this.#limits = limits;
+    this.#part = part;
     this.#entries.set("", { ...impliedDirectory("") });
   }
 
   begin(header: TarEntry): void {
     this.#file = undefined;
     this.#count(header);
-    const path = normalisePath(header.path);
-    const whiteout = classifyWhiteout(path);
+    const name = normalisePath(header.path);
+    const path = this.#part === undefined ? name : this.#part.place(name);
+    if (path === undefined) return;
+    this.#checkDepth(path);
+    const whiteout = this.#part === undefined ? classifyWhiteout(path) : NO_WHITEOUT;
     if (whiteout.kind === "dropped") return;
     if (whiteout.kind !== "none") {
       // whiteouts speak of lower layers, so this layer's symlinks do not redirect them; and where this layer has put
@@ -90,6 +99,7 @@ export class LayerApplier implements TarConsumer {
 
   /** Writes markers and directory attributes; returns the layer's entries, sorted by path, parents first. */
   finish(): Entry[] {
+    for (const whitelist of this.#part?.whitelists ?? []) this.#keepOnly(whitelist);
     const entries = [...this.#entries.values()].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
     for (const entry of entries) {
       if (entry.type === "directory" && entry.opaque) this.#tree.markOpaque(entry.path);
@@ -105,14 +115,27 @@ export class LayerApplier implements TarConsumer {
   }
 
   #count(header: TarEntry): void {
-    this.#seen += 1;
+    this.#countEntry();
     this.#bytes += header.size;
-    const { maxEntries, maxBytes } = this.#limits;
-    if (this.#seen > maxEntries) throw tooLarge(`more than ${maxEntries} entries`, "max_entries");
+    const { maxBytes } = this.#limits;
     if (this.#bytes > maxBytes) throw tooLarge(`more than ${maxBytes} bytes`, "max_bytes");
   }
 
+  #countEntry(): void {
+    this.#seen += 1;
+    const { maxEntries } = this.#limits;
+    if (this.#seen > maxEntries) throw tooLarge(`more than ${maxEntries} entries`, "max_entries");
+  }
+
+  #checkDepth(path: string): void {
+    const { maxDepth = DEFAULT_LIMITS.maxDepth } = this.#limits;
+    // of most paths their length tells it
+    if (path.length < 2 * maxDepth || path.split("/").length <= maxDepth) return;
+    throw tooLarge(`a path of more than ${maxDepth} names`, "max_depth");
+  }
+
   #create(path: string, header: TarEntry): void {
+    this.#checkDepth(path);
     const existing = this.#entries.get(path);
     if (header.type === "directory") {
       this.#describe(path, header);
@@ -155,7 +178,9 @@ export class LayerApplier implements TarConsumer {
   }
 
   #hardlink(entry: Mutable<Entry>, header: TarEntry): void {
-    const raw = normalisePath(header.link);
+    const named = normalisePath(header.link);
+    const raw = this.#part === undefined ? named : this.#part.target(header.path, named);
+    this.#checkDepth(raw);
     const slash = raw.lastIndexOf("/");
     const target = slash < 0 ? raw : join(resolveDirectories(raw.slice(0, slash), this.#entries), raw.slice(slash + 1));
     if (target === entry.path || raw === "") throw invalid(header.path, "is a hard link to itself or to the root");
@@ -193,6 +218,20 @@ export class LayerApplier implements TarConsumer {
     }
     if (entry.type !== "whiteout" && entry.type !== "lower-hardlink") this.#tree.remove(entry.path);
     this.#parent = ["", ""];
+  }
+
+  /** Files first and then directories from below, so that none is removed with what is still to be looked at. */
+  #keepOnly(list: Whitelist): void {
+    const { paths, directories } = list;
+    const leaves = ({ path, type }: Entry): boolean =>
+      paths.has(path) || (type === "directory" && (directories.has(path) || list.leads(path)));
+    const gone = [...this.#entries.values()].filter((entry) => !leaves(entry));
+    for (const entry of gone) if (entry.type !== "directory") this.#remove(entry);
+    for (const { path } of gone.filter(({ type }) => type === "directory").sort((a, b) => (a.path < b.path ? 1 : -1))) {
+      this.#entries.delete(path);
+      this.#tree.remove(path);
+    }
+    for (const path of directories) this.#ensureDirectory(path);
   }
 
   /** Looks at every entry, which a real layer does a few times and a hostile one must not do without end. */
@@ -236,7 +275,10 @@ export class LayerApplier implements TarConsumer {
     if (existing?.type === "directory") return;
     if (existing !== undefined && existing.type !== "whiteout")
       throw invalid(path, "is not a directory, but other entries lie below it");
+    // before the way down to the root: it is as long as the path is deep
+    this.#checkDepth(path);
     this.#ensureDirectory(parentPath(path));
+    this.#countEntry();
     this.#tree.mkdir(path);
     const implied = impliedDirectory(path);
     this.#entries.set(path, existing === undefined ? implied : { ...implied, implied: false, opaque: true });

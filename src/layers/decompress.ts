@@ -7,29 +7,29 @@
 import { constants } from "node:zlib";
 import { Gunzip, ZstdDecompress } from "minizlib";
 import { AppError } from "../errors.ts";
+import { type Compression, compressionOf } from "../image/compression.ts";
+import { Bzip2Decompressor } from "./bzip2.ts";
+import { openXz } from "./xz.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
 export interface Decompressor {
-  readonly name: "gzip" | "zstd" | "none";
+  readonly name: Compression;
   /** Output as it comes, in pieces: the caller uses each up before the next is made, so that a bomb fills no memory. */
   write(chunk: Uint8Array): Iterable<Uint8Array>;
-  /** Throws `layer-invalid` when the compressed stream is not complete. */
+  /** Throws `layer-invalid` when the compressed stream is not complete, or was not all: only zeros may follow it. */
   end(): Iterable<Uint8Array>;
 }
-
-/** Enough bytes to tell every format apart. */
-export const MAGIC_BYTES = 6;
 
 /** minizlib hands its options on to node:zlib, whose own are not in its types. */
 const OPTIONS = { chunkSize: 64 * 1024 } as ConstructorParameters<typeof Gunzip>[0];
 
-/** `head` holds the first bytes of the layer; fewer than MAGIC_BYTES only if the layer is that short. */
-export function openDecompressor(head: Uint8Array): Decompressor {
-  const magic = Buffer.from(head.subarray(0, MAGIC_BYTES)).toString("hex");
-  if (magic.startsWith("1f8b")) return new MinizlibDecompressor("gzip", () => new Gunzip(OPTIONS));
-  if (magic.startsWith("28b52ffd") || /^5[0-9a-f]2a4d18/.test(magic)) return new ZstdDecompressor();
-  if (magic.startsWith("425a68")) throw unsupported("bzip2");
-  if (magic === "fd377a585a00") throw unsupported("xz");
+/** `head` is shorter than MAGIC_BYTES only if all the bytes are. */
+export async function openDecompressor(head: Uint8Array): Promise<Decompressor> {
+  const name = compressionOf(head);
+  if (name === "gzip") return new MinizlibDecompressor("gzip", () => new Gunzip(OPTIONS));
+  if (name === "zstd") return new ZstdDecompressor();
+  if (name === "bzip2") return new Bzip2Decompressor();
+  if (name === "xz") return await openXz();
   // the input's memory is used again, and what comes out may be kept until a file is complete
   return { name: "none", write: (chunk) => [Buffer.from(chunk)], end: () => [] };
 }
@@ -110,13 +110,3 @@ class ZstdDecompressor implements Decompressor {
 
 /** Largest window that is accepted, as a power of two: what `zstd --ultra -22` writes, and no more memory than that. */
 const ZSTD_OPTIONS: typeof OPTIONS = Object.assign({}, OPTIONS, { params: { [constants.ZSTD_d_windowLogMax]: 27 } });
-
-function unsupported(format: string): AppError {
-  return new AppError(
-    "layer-unsupported",
-    `Cannot unpack a layer: ${format} compression is not supported for image layers`,
-    {
-      hint: "layers are tar, tar+gzip or tar+zstd (image-spec media-types.md)",
-    },
-  );
-}

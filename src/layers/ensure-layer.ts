@@ -2,13 +2,15 @@
  * `ensureLayer`: when it returns, the layer is unpacked, verified and committed — by us now, by another process while we
  * waited, or long ago. Two commit points, in this order: the blob (if it is kept), then the layer.
  */
-import { MessageChannel } from "node:worker_threads";
 import type { Digest, Ingest, Layer, Lease, StagedLayer, Store } from "../../store/index.ts";
 import { toAppError } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import { feedLayer, type OpenStream, PortFeed } from "./feed.ts";
+import { feedWorker } from "./feed.ts";
+import { fetchToPort, type OpenStream } from "./fetch.ts";
 import { DEFAULT_LIMITS, type LayerLimits } from "./limits.ts";
-import type { LayerBytes, UnpackResult } from "./tasks.ts";
+import type { PartOptions } from "./part.ts";
+import { reworded } from "./reword.ts";
+import type { FileRange, LayerBytes, UnpackResult } from "./tasks.ts";
 import { waitTurn } from "./wait-turn.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -18,8 +20,16 @@ export interface LayerOrigin {
   readonly diffId: Digest;
   readonly keepBlob: boolean;
   readonly bytes:
-    | { readonly file: { readonly path: string; readonly offset: number; readonly sizeBytes: number } }
-    | { readonly open: OpenStream };
+    | { readonly file: FileRange }
+    | {
+        readonly open: OpenStream;
+        /** Told that the bytes were bad; true when the next `open` asks somebody else. */
+        readonly distrust?: () => boolean;
+      };
+  /** When the tree is not all of the tar: what it is, and the key under which it is kept. */
+  readonly part?: PartOptions & { readonly key: Digest };
+  /** What it is and where it comes from, for messages. */
+  readonly what?: string;
 }
 
 export interface EnsureContext {
@@ -40,10 +50,10 @@ export async function ensureLayer(
 ): Promise<Layer> {
   const { store, lease, emit, signal } = context;
   const report = (state: "cached" | "waiting" | "started" | "done"): void =>
-    emit({ type: "layer", diffId: origin.diffId, state, sizeBytes: origin.blob.size, ...position });
+    emit({ type: "layer", diffId: keyOf(origin), state, sizeBytes: origin.blob.size, ...position });
   for (;;) {
     const claim = await waitTurn(
-      () => store.layers.stage({ key: origin.diffId, kind: "layer", lease }),
+      () => store.layers.stage({ key: keyOf(origin), kind: "layer", lease }),
       signal,
       () => report("waiting"),
     );
@@ -60,12 +70,17 @@ export async function ensureLayer(
   }
 }
 
-/** Undefined when bytes that an earlier attempt had left were bad: they are gone now, and it is worth another attempt. */
+/** Undefined when the bytes were bad and others may be had: what was there is gone then, and it is worth another attempt. */
 async function bringIn(origin: LayerOrigin, staged: StagedLayer, context: EnsureContext): Promise<Layer | undefined> {
+  if (!origin.keepBlob) {
+    try {
+      return await bring(origin, staged, undefined, context);
+    } catch (error) {
+      if (askAnother(origin, error, context)) return undefined;
+      throw error;
+    }
+  }
   const { store, lease, signal } = context;
-  if ("file" in origin.bytes)
-    return commit(staged, await unpack(origin, origin.bytes, undefined, staged, context), context);
-  if (!origin.keepBlob) return await download(origin, origin.bytes.open, staged, undefined, context);
   const wanted = { digest: origin.blob.digest, size: origin.blob.size, lease };
   const claim = await waitTurn(() => store.blobs.ingest(wanted), signal);
   try {
@@ -74,53 +89,73 @@ async function bringIn(origin: LayerOrigin, staged: StagedLayer, context: Ensure
       return commit(staged, await unpack(origin, { file }, undefined, staged, context), context);
     }
     using ingest = claim.ingest;
-    return await download(origin, origin.bytes.open, staged, ingest, context);
+    return await bring(origin, staged, ingest, context);
   } catch (error) {
     if (toAppError(error).kind !== "integrity") throw error;
     const keptBytesAreBad =
       claim.state === "present" ? !store.blobs.recheck(claim.blob.digest) : claim.ingest.offset > 0;
-    if (keptBytesAreBad) return undefined;
+    if (keptBytesAreBad || (claim.state === "claimed" && askAnother(origin, error, context))) return undefined;
     throw error;
   }
 }
 
-async function download(
+/** Whether the failure is one of the bytes that came, and somebody else may have better ones. */
+function askAnother({ bytes, blob }: LayerOrigin, error: unknown, { emit }: EnsureContext): boolean {
+  const failure = toAppError(error);
+  // with `layer-corrupt` the bytes had their digest: everybody else has the same ones
+  if (failure.kind !== "integrity" || failure.code === "layer-corrupt") return false;
+  if (!("open" in bytes) || bytes.distrust?.() !== true) return false;
+  emit({ type: "warning", message: `${failure.message}; asking somebody else for ${blob.digest}` });
+  return true;
+}
+
+async function bring(
   origin: LayerOrigin,
-  open: OpenStream,
   staged: StagedLayer,
   ingest: Ingest | undefined,
   context: EnsureContext,
 ): Promise<Layer> {
-  const { port1, port2 } = new MessageChannel();
-  const failed = new AbortController();
-  const signal = AbortSignal.any([context.signal, failed.signal]);
   try {
-    const feeding = feedLayer({
-      ...origin,
-      open,
-      port: new PortFeed(port1, signal),
-      start: ingest?.offset ?? 0,
-      emit: context.emit,
-      signal,
-    });
-    // whichever fails first stops the other; its error is the one that is told
-    feeding.catch((error: unknown) => failed.abort(error));
-    const unpacking = unpack(origin, { port: port2 }, ingest, staged, { ...context, signal });
-    unpacking.catch((error: unknown) => failed.abort(error));
-    // both have stopped before anything is given up that they write to
-    const [unpacked] = await Promise.allSettled([unpacking, feeding]);
-    context.signal.throwIfAborted();
-    failed.signal.throwIfAborted();
-    const result = (unpacked as PromiseFulfilledResult<UnpackResult>).value;
+    const result =
+      "file" in origin.bytes
+        ? await unpack(origin, { file: fileFrom(origin.bytes.file, ingest?.offset ?? 0) }, ingest, staged, context)
+        : await download(origin, origin.bytes.open, staged, ingest, context);
     if (ingest !== undefined && result.blob !== undefined) ingest.commit(result.blob); // commit point 1: the blob
     return commit(staged, result, context);
   } catch (error) {
     // what does not verify must not be taken up again
     if (toAppError(error).kind === "integrity") ingest?.discard();
     throw error;
-  } finally {
-    port1.close();
   }
+}
+
+function fileFrom({ path, offset, sizeBytes }: FileRange, start: number): FileRange {
+  return { path, offset: offset + start, sizeBytes: Math.max(0, sizeBytes - start) };
+}
+
+function download(
+  origin: LayerOrigin,
+  open: OpenStream,
+  staged: StagedLayer,
+  ingest: Ingest | undefined,
+  context: EnsureContext,
+): Promise<UnpackResult> {
+  const { digest, size } = origin.blob;
+  return feedWorker(
+    (port, signal) =>
+      fetchToPort({
+        what: digest,
+        sizeBytes: size,
+        maxBytes: size,
+        open,
+        port,
+        start: ingest?.offset ?? 0,
+        emit: context.emit,
+        signal,
+      }),
+    (bytes, signal) => unpack(origin, bytes, ingest, staged, { ...context, signal }),
+    context.signal,
+  );
 }
 
 function unpack(
@@ -137,19 +172,29 @@ function unpack(
     bytes,
     blob: { digest: origin.blob.digest, sizeBytes: origin.blob.size },
     ...(ingest !== undefined && { ingest: { path: ingest.path, offset: ingest.offset } }),
+    ...(origin.part !== undefined && { part: origin.part }),
     fsPath: staged.fsPath,
     indexPath: staged.indexPath,
     privileged,
     limits: context.limits ?? DEFAULT_LIMITS,
   } as const;
-  return pool.run(task, {
+  const unpacked = pool.run(task, {
     signal,
-    onProgress: (doneBytes) => emit({ type: "bytes", diffId: origin.diffId, doneBytes, sizeBytes: origin.blob.size }),
+    onProgress: (doneBytes) => emit({ type: "bytes", diffId: keyOf(origin), doneBytes, sizeBytes: origin.blob.size }),
     transfer: "port" in bytes ? [bytes.port] : [],
+  });
+  if (origin.what === undefined) return unpacked;
+  return unpacked.catch((error: unknown) => {
+    throw reworded(error, `unpack ${origin.what}`);
   });
 }
 
 function commit(staged: StagedLayer, result: UnpackResult, context: EnsureContext): Layer {
   const facts = { stackable: context.privileged && result.markersRefused === 0 };
   return staged.commit({ sizeBytes: result.sizeBytes, entryCount: result.entryCount, facts }); // commit point 2: the layer
+}
+
+/** Under which its tree is kept, and its events told. */
+function keyOf({ diffId, part }: LayerOrigin): Digest {
+  return part?.key ?? diffId;
 }

@@ -3,11 +3,8 @@
  * that a slow disk slows the download instead of filling memory. Batches are handed over, not copied, and come
  * back when they are used up.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import type { MessagePort } from "node:worker_threads";
-import type { Digest } from "../../store/index.ts";
-import { AppError, toAppError } from "../errors.ts";
-import type { Emit } from "../events.ts";
+import { once } from "node:events";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 
 const BATCH = 256 * 1024;
 const WINDOW = 2 * 1024 * 1024;
@@ -21,6 +18,7 @@ export class PortFeed {
   #filled = 0;
   #outstanding = 0;
   #wake: () => void = () => {};
+  #giveUp: (reason: unknown) => void = () => {};
 
   constructor(port: MessagePort, signal: AbortSignal) {
     this.#port = port;
@@ -30,7 +28,11 @@ export class PortFeed {
       this.#spare.push(empty);
       this.#wake();
     });
-    signal.addEventListener("abort", () => this.#wake(), { once: true });
+    const stop = (): void => {
+      this.#wake();
+      this.#giveUp(signal.reason);
+    };
+    signal.addEventListener("abort", stop, { once: true });
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -47,6 +49,26 @@ export class PortFeed {
   async end(): Promise<void> {
     await this.#flush();
     this.#port.postMessage(null);
+  }
+
+  /** All of a stream that knows nothing of the signal: when that fires, the stream is left, whatever it is waiting for. */
+  async writeAll(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const iterator = chunks[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        this.#signal.throwIfAborted();
+        const next = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+          this.#giveUp = reject;
+          iterator.next().then(resolve, reject);
+        });
+        if (next.done === true) break;
+        await this.write(next.value);
+      }
+    } catch (error) {
+      iterator.return?.().catch(() => {});
+      throw error;
+    }
+    await this.end();
   }
 
   async #flush(): Promise<void> {
@@ -67,67 +89,31 @@ export class PortFeed {
   }
 }
 
-/** Bytes of a layer from `offset` on, or from before it where a source cannot start in the middle. */
-export type OpenStream = (
-  offset: number,
-  signal: AbortSignal,
-) => Promise<{ readonly offset: number; readonly body: AsyncIterable<Uint8Array> }>;
-
-export interface FeedOptions {
-  readonly blob: { readonly digest: Digest; readonly size: number };
-  readonly open: OpenStream;
-  readonly port: PortFeed;
-  /** Bytes that are here already. */
-  readonly start: number;
-  readonly emit: Emit;
-  readonly signal: AbortSignal;
-}
-
-/** How often in a row a download may break without a single new byte. */
-const FRUITLESS_ATTEMPTS = 5;
-const LONGEST_PAUSE_MS = 3000;
-
-/** Sends a layer's bytes, taking a connection that breaks up again where it broke. */
-export async function feedLayer({ blob, open, port, start, emit, signal }: FeedOptions): Promise<void> {
-  let sent = start;
-  let fruitless = 0;
-  while (sent < blob.size) {
-    const before = sent;
-    try {
-      for await (const chunk of chunksFrom(open, sent, signal)) {
-        sent += chunk.length;
-        if (sent > blob.size)
-          throw new AppError(
-            "blob-corrupt",
-            `Cannot fetch ${blob.digest}: more than the promised ${blob.size} bytes came`,
-          );
-        await port.write(chunk);
-      }
-      if (sent < blob.size)
-        throw new AppError(
-          "registry-unreachable",
-          `Cannot fetch ${blob.digest}: the connection ended after ${sent} of ${blob.size} bytes`,
-        );
-    } catch (error) {
-      signal.throwIfAborted();
-      const failure = toAppError(error);
-      fruitless = sent > before ? 1 : fruitless + 1;
-      if (failure.code !== "registry-unreachable" || fruitless > FRUITLESS_ATTEMPTS) throw failure;
-      const delayMs = Math.min(50 * 2 ** fruitless, LONGEST_PAUSE_MS);
-      emit({ type: "retry", what: blob.digest, attempt: fruitless, delayMs, reason: failure.message });
-      await delay(delayMs, undefined, { signal });
-    }
-  }
-  await port.end();
-}
-
-/** Non-empty chunks from exactly `start` on. */
-async function* chunksFrom(open: OpenStream, start: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const { offset, body } = await open(start, signal);
-  let skip = start - offset;
-  for await (const chunk of body) {
-    const fresh = skip > 0 ? chunk.subarray(Math.min(skip, chunk.length)) : chunk;
-    skip -= chunk.length - fresh.length;
-    if (fresh.length > 0) yield fresh;
+/**
+ * Runs a worker's task on bytes that come over a port. Whichever of the two fails first stops the other, and its error is
+ * the one that is told; both have stopped by then, so that nobody writes any more to what the caller gives up.
+ *
+ * Nothing is sent, and nothing opened to be sent, before a worker has taken the task: connections are few, and one that is
+ * held for a task that waits for a worker is one that a task with a worker may wait for.
+ */
+export async function feedWorker<T>(
+  send: (port: PortFeed, signal: AbortSignal) => Promise<void>,
+  work: (bytes: { readonly port: MessagePort }, signal: AbortSignal) => Promise<T>,
+  outer: AbortSignal,
+): Promise<T> {
+  const { port1, port2 } = new MessageChannel();
+  const failed = new AbortController();
+  const signal = AbortSignal.any([outer, failed.signal]);
+  try {
+    const working = work({ port: port2 }, signal);
+    working.catch((error: unknown) => failed.abort(error));
+    const sending = once(port1, "message", { signal }).then(() => send(new PortFeed(port1, signal), signal));
+    sending.catch((error: unknown) => failed.abort(error));
+    const [worked] = await Promise.allSettled([working, sending]);
+    outer.throwIfAborted();
+    failed.signal.throwIfAborted();
+    return (worked as PromiseFulfilledResult<T>).value;
+  } finally {
+    port1.close();
   }
 }

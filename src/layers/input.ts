@@ -1,10 +1,10 @@
 /**
  * A layer's bytes as they reach a worker. A chunk is valid until the next one is asked for; then its memory is used again.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { MessagePort } from "node:worker_threads";
 import { AppError } from "../errors.ts";
-import type { LayerBytes } from "./tasks.ts";
+import type { FileRange, LayerBytes } from "./tasks.ts";
 
 const CHUNK = 512 * 1024;
 
@@ -15,8 +15,8 @@ export function readChunks(bytes: LayerBytes): AsyncIterable<Uint8Array> | Itera
   return "file" in bytes ? readFileRange(bytes.file) : readPort(bytes.port);
 }
 
-export function* readFileRange(range: { path: string; offset: number; sizeBytes: number }): Generator<Uint8Array> {
-  const fd = openSync(range.path, "r");
+export function* readFileRange(range: FileRange): Generator<Uint8Array> {
+  const fd = openRegularSync(range.path);
   try {
     let left = range.sizeBytes;
     let at = range.offset;
@@ -35,6 +35,19 @@ export function* readFileRange(range: { path: string; offset: number; sizeBytes:
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Since it was resolved, somebody may have put something else in its place: a FIFO would hold the worker for ever. Throws
+ * AppError `archive-invalid` for what is no regular file.
+ */
+export function openRegularSync(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new AppError("archive-invalid", `Cannot read ${path}: it is no regular file`, {
+    hint: "copy or save the archive again, and leave it alone while it is read",
+  });
 }
 
 /** Hands each chunk's memory back when it is used up, which is the sender's leave to send more. */

@@ -2,13 +2,24 @@
  * What is asked of an extraction worker, and what it answers. Plain data: it crosses a thread boundary.
  */
 import type { MessagePort } from "node:worker_threads";
-import type { Digest } from "../../store/index.ts";
+import type { Digest, DigestAlgorithm } from "../../store/index.ts";
 import type { LayerLimits } from "./limits.ts";
+import type { PartOptions } from "./part.ts";
 
-/** Bytes of one layer: a range of a file that the worker reads itself, or chunks that come over a port. */
-export type LayerBytes =
-  | { readonly file: { readonly path: string; readonly offset: number; readonly sizeBytes: number } }
-  | { readonly port: MessagePort };
+/** A range of a file that the worker reads itself. */
+export interface FileRange {
+  readonly path: string;
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Bytes of one layer: in a file, or chunks that come over a port. The worker that takes the task says so on the port first
+ * (`TAKEN`); after that it only hands back what it has used up.
+ */
+export type LayerBytes = { readonly file: FileRange } | { readonly port: MessagePort };
+
+export const TAKEN = "taken";
 
 export interface UnpackTask {
   readonly kind: "unpack";
@@ -20,6 +31,8 @@ export interface UnpackTask {
   readonly ingest?: { readonly path: string; readonly offset: number };
   readonly fsPath: string;
   readonly indexPath: string;
+  /** When not all of the tar is the tree. */
+  readonly part?: PartOptions;
   readonly privileged: boolean;
   readonly limits: LayerLimits;
 }
@@ -61,7 +74,56 @@ export interface SyncTask {
   readonly path: string;
 }
 
-export type Task = UnpackTask | FixUpTask | CopyTask | SyncTask;
+/** Bytes become the content of an ingest, as they are. */
+export interface StoreTask {
+  readonly kind: "store";
+  readonly bytes: LayerBytes;
+  readonly ingest: { readonly path: string; readonly offset: number };
+  /** When it is known before. */
+  readonly digest: Digest | undefined;
+  readonly sizeBytes: number | undefined;
+}
+
+export interface StoreResult {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Reads a tar from its first byte to its last, without unpacking it. */
+export interface ScanTask {
+  readonly kind: "scan";
+  readonly file: FileRange;
+  readonly algorithm: DigestAlgorithm;
+  /** Names of files whose content is wanted, and how many bytes they may have. */
+  readonly documents: Readonly<Record<string, number>>;
+  readonly limits: LayerLimits;
+}
+
+export interface ScanResult {
+  /** Of the uncompressed tar. */
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly entryCount: number;
+  readonly documents: ReadonlyMap<string, Uint8Array>;
+  readonly topLevel: readonly string[];
+}
+
+/** Writes what bytes are uncompressed into a new file. */
+export interface ExpandTask {
+  readonly kind: "expand";
+  readonly bytes: LayerBytes;
+  readonly path: string;
+  /** For messages. */
+  readonly what: string;
+  readonly maxBytes: number;
+  readonly maxRatio?: number;
+}
+
+export interface ExpandResult {
+  readonly sizeBytes: number;
+}
+
+export type Task = UnpackTask | FixUpTask | CopyTask | SyncTask | StoreTask | ScanTask | ExpandTask;
 
 export type FromWorker =
   | { readonly type: "progress"; readonly doneBytes: number }

@@ -4,21 +4,29 @@
  * staged directory is thrown away by whoever asked.
  */
 import { writeFileSync } from "node:fs";
-import { algorithmOf, createHasher, type Hasher, type IngestWriter, openIngestWriter } from "../../store/index.ts";
+import {
+  algorithmOf,
+  createHasher,
+  type Hasher,
+  type IngestWriter,
+  openIngestWriter,
+  StoreError,
+} from "../../store/index.ts";
 import { AppError } from "../errors.ts";
 import { LayerApplier } from "./apply.ts";
-import { type Decompressor, MAGIC_BYTES, openDecompressor } from "./decompress.ts";
 import { encodeEntryIndex } from "./entry-index.ts";
 import { readChunks, readFileRange } from "./input.ts";
 import { openLayerTree } from "./layer-tree.ts";
-import { tooLarge } from "./limits.ts";
+import { TarPart } from "./part.ts";
 import { TarReader } from "./tar-entries.ts";
 import type { UnpackResult, UnpackTask } from "./tasks.ts";
+import { TarContent } from "./uncompressed.ts";
 
 export async function unpackLayer(task: UnpackTask, onProgress: (doneBytes: number) => void): Promise<UnpackResult> {
   using tree = openLayerTree(task.fsPath, task.privileged);
-  const applier = new LayerApplier(tree, task.limits);
-  const content = new TarContent(new TarReader(applier), createHasher(algorithmOf(task.diffId)), task.limits.maxBytes);
+  const part = task.part === undefined ? undefined : new TarPart(task.part);
+  const applier = new LayerApplier(tree, task.limits, part);
+  const content = new TarContent(new TarReader(applier), createHasher(algorithmOf(task.diffId)), task.limits);
   const resumeAt = task.ingest?.offset ?? 0;
   if (task.ingest !== undefined && resumeAt > 0) {
     const kept = { path: task.ingest.path, offset: 0, sizeBytes: resumeAt };
@@ -26,13 +34,16 @@ export async function unpackLayer(task: UnpackTask, onProgress: (doneBytes: numb
   }
   using transport = new Transport(task);
   let doneBytes = resumeAt;
+  let malformed: unknown;
   for await (const chunk of readChunks(task.bytes)) {
     transport.write(chunk);
-    await content.write(chunk);
+    if (malformed === undefined) malformed = await integrityFailure(() => content.write(chunk));
     doneBytes += chunk.length;
     onProgress(doneBytes);
   }
+  // bytes that are not those that were promised may say anything: that they are not is what matters then
   const blob = transport.finish();
+  if (malformed !== undefined) throw malformed;
   const found = await content.finish();
   if (found !== task.diffId) {
     throw new AppError("layer-corrupt", `Cannot unpack layer ${task.diffId}: its content is ${found}`, {
@@ -44,6 +55,17 @@ export async function unpackLayer(task: UnpackTask, onProgress: (doneBytes: numb
   writeFileSync(task.indexPath, encodeEntryIndex(entries), { mode: 0o600, flag: "wx" });
   const sizeBytes = entries.reduce((sum, entry) => sum + entry.size, 0);
   return { blob, entryCount: entries.length, sizeBytes, markersRefused: tree.markersRefused };
+}
+
+/** The failure, if it is one that wrong bytes could have caused; others are thrown. */
+async function integrityFailure(action: () => Promise<void>): Promise<AppError | undefined> {
+  try {
+    await action();
+    return undefined;
+  } catch (error) {
+    if (error instanceof AppError && error.kind === "integrity") return error;
+    throw error;
+  }
 }
 
 /** The bytes as transported: kept, or only hashed, or (when their digest is the DiffID) checked by that alone. */
@@ -68,8 +90,8 @@ class Transport implements Disposable {
   }
 
   finish(): UnpackResult["blob"] {
-    if (this.#writer !== undefined) return this.#writer.finish();
     const { digest, sizeBytes } = this.#task.blob;
+    if (this.#writer !== undefined) return finished(this.#writer);
     const found = this.#hasher?.digest() ?? digest;
     if (this.#size !== sizeBytes || found !== digest) {
       throw new AppError(
@@ -89,51 +111,17 @@ class Transport implements Disposable {
   }
 }
 
-/** The uncompressed side: DiffID over the whole stream, zeros behind the archive's end included. */
-class TarContent {
-  readonly #tar: TarReader;
-  readonly #hasher: Hasher;
-  readonly #maxBytes: number;
-  #head: Uint8Array | undefined = new Uint8Array(0);
-  #decompressor: Decompressor | undefined;
-  #size = 0;
-
-  constructor(tar: TarReader, hasher: Hasher, maxBytes: number) {
-    this.#tar = tar;
-    this.#hasher = hasher;
-    this.#maxBytes = maxBytes;
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    let input = chunk;
-    if (this.#head !== undefined) {
-      input = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
-      if (input.length < MAGIC_BYTES) {
-        this.#head = Buffer.from(input);
-        return;
-      }
-      this.#head = undefined;
-    }
-    this.#decompressor ??= openDecompressor(input);
-    await this.#consume(this.#decompressor.write(input));
-  }
-
-  async finish(): Promise<string> {
-    const head = this.#head ?? new Uint8Array(0);
-    this.#decompressor ??= openDecompressor(head);
-    await this.#consume(this.#decompressor.write(head));
-    await this.#consume(this.#decompressor.end());
-    await this.#tar.end();
-    return this.#hasher.digest();
-  }
-
-  async #consume(output: Iterable<Uint8Array>): Promise<void> {
-    for (const chunk of output) {
-      if (chunk.length === 0) continue;
-      this.#size += chunk.length;
-      if (this.#size > this.#maxBytes) throw tooLarge(`more than ${this.#maxBytes} bytes`, "max_bytes");
-      this.#hasher.update(chunk);
-      await this.#tar.write(chunk);
-    }
+/** The store speaks of blobs; what it found is told as all that is found while a layer is unpacked. */
+function finished(writer: IngestWriter): UnpackResult["blob"] {
+  try {
+    return writer.finish();
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "blob-digest-mismatch") throw error;
+    const { expected, found } = error.details;
+    throw new AppError("blob-corrupt", `Cannot unpack layer ${String(expected)}: the bytes are ${String(found)}`, {
+      hint: "its origin sent other bytes than it promised; try again, or another mirror",
+      details: { expected, found },
+      cause: error,
+    });
   }
 }

@@ -9,9 +9,15 @@ import { AppError, isErrorCode, toAppError } from "../errors.ts";
 import type { StackFacts } from "./fix-up.ts";
 import type {
   CopyTask,
+  ExpandResult,
+  ExpandTask,
   FixUpTask,
   FromWorker,
+  ScanResult,
+  ScanTask,
   SerializedError,
+  StoreResult,
+  StoreTask,
   SyncTask,
   Task,
   UnpackResult,
@@ -29,6 +35,9 @@ export interface WorkerPool extends AsyncDisposable {
   readonly size: number;
   run(task: UnpackTask, options?: RunOptions): Promise<UnpackResult>;
   run(task: FixUpTask, options?: RunOptions): Promise<StackFacts>;
+  run(task: StoreTask, options?: RunOptions): Promise<StoreResult>;
+  run(task: ScanTask, options?: RunOptions): Promise<ScanResult>;
+  run(task: ExpandTask, options?: RunOptions): Promise<ExpandResult>;
   run(task: CopyTask | SyncTask, options?: RunOptions): Promise<void>;
 }
 

@@ -1,8 +1,11 @@
 /** Entry point of an extraction worker thread: one task at a time, answers as in tasks.ts. */
 import { parentPort } from "node:worker_threads";
 import { syncFileSystem } from "../sync-file-system.ts";
+import { expandBytes } from "./expand.ts";
+import { scanTar } from "./scan.ts";
 import { copyStack, makeFixUp } from "./stack.ts";
-import type { FromWorker, SerializedError, Task } from "./tasks.ts";
+import { storeBytes } from "./store-bytes.ts";
+import { type FromWorker, type SerializedError, TAKEN, type Task } from "./tasks.ts";
 import { unpackLayer } from "./unpack.ts";
 
 /** At most one progress message for so many bytes. */
@@ -24,12 +27,17 @@ async function run(task: Task): Promise<unknown> {
   if (task.kind === "copy") return copyStack(task);
   if (task.kind === "sync") return syncFileSystem(task.path);
   if (task.kind === "fix-up") return makeFixUp(task);
+  if (task.kind !== "scan" && "port" in task.bytes) task.bytes.port.postMessage(TAKEN);
   let reported = 0;
-  return unpackLayer(task, (doneBytes) => {
+  const onProgress = (doneBytes: number): void => {
     if (doneBytes - reported < PROGRESS_STEP) return;
     reported = doneBytes;
     send({ type: "progress", doneBytes });
-  });
+  };
+  if (task.kind === "scan") return scanTar(task, onProgress);
+  if (task.kind === "store") return storeBytes(task, onProgress);
+  if (task.kind === "expand") return expandBytes(task, onProgress);
+  return unpackLayer(task, onProgress);
 }
 
 function serialize(error: unknown): SerializedError {

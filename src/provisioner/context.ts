@@ -2,6 +2,7 @@
 import type { Probe } from "../../native/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Emit } from "../events.ts";
+import type { ImageReference } from "../image/reference.ts";
 import type { LayerLimits } from "../layers/limits.ts";
 import type { WorkerPool } from "../layers/worker-pool.ts";
 import type { Sources } from "../sources/index.ts";
@@ -10,7 +11,9 @@ export interface ProvisionerContext {
   readonly store: Store;
   readonly pool: WorkerPool;
   /** The sources, loaded when first needed: what is cached needs no HTTP client. */
-  readonly sources: () => Promise<Pick<Sources, "resolve">>;
+  readonly sources: () => Promise<Sources>;
+  /** What a name without a host may mean, best first; usually the reference as it is. */
+  readonly qualify: (reference: ImageReference, emit?: Emit) => Promise<readonly ImageReference[]>;
   readonly limits: LayerLimits;
   /** Whether layers get real owners, devices and markers: root. */
   readonly privileged: boolean;

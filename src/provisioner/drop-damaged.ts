@@ -1,14 +1,12 @@
 /** Records of an image's layers that cannot be read are dropped, so that the next attempt makes them anew. */
 import { readFileSync } from "node:fs";
-import type { Layer, Store } from "../../store/index.ts";
+import type { Image, Layer, Store } from "../../store/index.ts";
 import { fixUpKey } from "../image/identity.ts";
 import { imageStack } from "../layers/ensure-stack.ts";
 import { decodeEntryIndex } from "../layers/entry-index.ts";
 
 /** Returns how many were dropped. A layer that a root filesystem stands on stays: what is running is left alone. */
-export function dropDamaged(store: Store, name: string, platform: string): number {
-  const image = store.images.get(name, platform);
-  if (image === undefined) return 0;
+export function dropDamaged(store: Store, image: Image): number {
   const diffIds = image.layers.map(({ diffId }) => diffId);
   const layers = [...new Set(diffIds)].flatMap((diffId) => store.layers.get(diffId, "layer") ?? []);
   const fixUp = store.layers.get(fixUpKey(diffIds), "fixup");

@@ -1,27 +1,28 @@
 /** The service: images in, root filesystems out. The CLI, the library and later the daemon are callers of this. */
-import { assertRootfsId, type CollectReport, type Image, type Lease } from "../../store/index.ts";
+import { assertRootfsId, type CollectReport, type Image } from "../../store/index.ts";
 import { type BackendName, chooseBackend } from "../backends/index.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { type Emit, silent } from "../events.ts";
-import { formatPlatform, hostPlatform, type Platform } from "../image/platform.ts";
+import { formatPlatform, type Platform } from "../image/platform.ts";
 import { formatReference, type ImageReference } from "../image/reference.ts";
-import { type RuntimeConfig, runtimeConfigOf } from "../runtime/runtime-config.ts";
+import type { RuntimeConfig } from "../runtime/runtime-config.ts";
 import { assemble } from "./assemble.ts";
-import { cachedImage } from "./cached.ts";
 import type { Call, CallOptions, ProvisionerContext } from "./context.ts";
-import { describeImage, type ImageDetails, readImageConfig } from "./describe.ts";
+import { describeImage, type ImageDetails, readRuntimeConfig } from "./describe.ts";
 import { destroyRootfs, healAbandoned } from "./destroy.ts";
 import { type Diagnosis, diagnose } from "./diagnose.ts";
 import { dropDamaged } from "./drop-damaged.ts";
+import { findImage, findImages } from "./find-image.ts";
+import { type ImportRequest, importImages } from "./import-images.ts";
 import { type ListedRootfs, listRootfs } from "./list-rootfs.ts";
-import { type PulledImage, pullImage } from "./pull.ts";
+import { obtain } from "./obtain.ts";
+import { type Plan, planImages } from "./plan.ts";
+import type { ImageRequest } from "./request.ts";
+import { type BoundName, bindName } from "./resolve-names.ts";
 
-export interface PullRequest {
-  readonly reference: ImageReference;
-  readonly platform?: Platform;
-}
+export type { ImageRequest, PullPolicy } from "./request.ts";
 
-export interface ProvisionRequest extends PullRequest {
+export interface ProvisionRequest extends ImageRequest {
   readonly id: string;
   readonly backend?: "auto" | BackendName;
   readonly readOnly?: boolean;
@@ -37,21 +38,32 @@ export interface Provisioned {
   readonly runtimeConfig: RuntimeConfig;
 }
 
+export interface Removed {
+  readonly image: Image;
+  readonly collected: CollectReport;
+}
+
 export interface Provisioner {
-  /** Fetches what is not here yet; the tag is looked up again each time. */
-  pull(request: PullRequest, options?: CallOptions): Promise<Image>;
+  /** Fetches what is not here yet. Unless the request says otherwise, the tag is looked up again (policy `always`). */
+  pull(request: ImageRequest, options?: CallOptions): Promise<Image>;
+  /** What pulling these would cost; nothing is fetched but manifests and configurations. */
+  plan(requests: readonly ImageRequest[], options?: CallOptions): Promise<Plan>;
+  /** The digest that a name stands for now. */
+  resolve(request: ImageRequest, options?: CallOptions): Promise<BoundName>;
+  /** Takes in what an archive, a layout or a stream of one holds. */
+  import(request: ImportRequest, options?: CallOptions): Promise<readonly Image[]>;
   /** Waits until everything is on the disk. Until then a power loss costs unpacking again, nothing more. */
   flush(): void;
-  /** A root filesystem for a new id. An image that is in the store is used as it is, without the network. */
+  /** A root filesystem for a new id. Unless the request says otherwise, an image that is here is used (policy `cached`). */
   provision(request: ProvisionRequest, options?: CallOptions): Promise<Provisioned>;
   /** Idempotent; false when there was none. */
   destroy(id: string): Promise<boolean>;
   rootfs(): ListedRootfs[];
   images(): Image[];
   /** Throws `image-not-found`. */
-  inspect(reference: ImageReference, platform?: Platform): ImageDetails;
+  inspect(reference: ImageReference, platform?: Platform): Promise<ImageDetails>;
   /** Removes the name, and everything that nothing else needs. Throws `image-not-found`. */
-  remove(reference: ImageReference, platform?: Platform): { readonly image: Image; readonly collected: CollectReport };
+  remove(reference: ImageReference, platform?: Platform): Promise<Removed>;
   diagnose(): Promise<Diagnosis>;
   /** Finishes what dead processes left; runs before the first provision and destroy. */
   heal(emit?: Emit): Promise<readonly string[]>;
@@ -59,37 +71,59 @@ export interface Provisioner {
 
 export function createProvisioner(context: ProvisionerContext): Provisioner {
   const { store } = context;
-  const find = (reference: ImageReference, platform?: Platform): Image => {
-    const name = formatReference(reference);
-    const image = store.images.get(name, platform && formatPlatform(platform));
-    if (image !== undefined) return image;
-    throw new AppError(
-      "image-not-found",
-      `Cannot find ${name}${platform ? ` for ${formatPlatform(platform)}` : ""}: it is not in the store`,
-      {
-        hint: "`rootwright images` lists what is, `rootwright pull` fetches",
-      },
-    );
+  /** Everything that a reference may mean, best first; at least one. */
+  const find = async (reference: ImageReference, platform?: Platform): Promise<readonly [Image, ...Image[]]> => {
+    for (const candidate of await context.qualify(reference)) {
+      const [image, ...others] = findImages(store, candidate, platform);
+      if (image !== undefined) return [image, ...others];
+    }
+    const wanted = `${formatReference(reference)}${platform ? ` for ${formatPlatform(platform)}` : ""}`;
+    throw new AppError("image-not-found", `Cannot find ${wanted}: it is not in the store`, {
+      hint: "`rootwright images` lists what is, `rootwright pull` fetches",
+    });
   };
   return {
-    async pull({ reference, platform = hostPlatform() }, options) {
-      using lease = store.leases.acquire({ purpose: `pull ${formatReference(reference)}` });
-      return (await pullImage(context, reference, platform, lease, toCall(options))).image;
+    async pull(request, options) {
+      using lease = store.leases.acquire({ purpose: `pull ${formatReference(request.reference)}` });
+      return (await obtain(context, { policy: "always", ...request }, lease, toCall(options))).image;
+    },
+    async plan(requests, options) {
+      using lease = store.leases.acquire({ purpose: "plan" });
+      return await planImages(context, requests, lease, toCall(options));
+    },
+    async resolve(request, options) {
+      using lease = store.leases.acquire({ purpose: `resolve ${formatReference(request.reference)}` });
+      return await bindName(context, request, lease, toCall(options));
+    },
+    async import(request, options) {
+      using lease = store.leases.acquire({ purpose: `import ${request.what}` });
+      return await importImages(context, request, lease, toCall(options));
     },
     provision: (request, options) => provisionOrRepair(context, request, toCall(options)),
     flush: () => store.flush(),
     destroy: (id) => destroyRootfs(context, id),
     rootfs: () => listRootfs(store),
     images: () => store.images.list(),
-    inspect: (reference, platform) => describeImage(store, find(reference, platform)),
-    remove(reference, platform) {
-      const image = find(reference, platform);
+    inspect: async (reference, platform) => describeImage(store, (await find(reference, platform))[0]),
+    async remove(reference, platform) {
+      const found = await find(reference, platform);
+      if (found.length > 1 && reference.kind === "appc") throw ambiguous(formatReference(reference), found);
+      const [image] = found;
       store.images.remove(image.name, image.platform);
       return { image, collected: store.collect() };
     },
     diagnose: async () => diagnose(await context.probe(), store.usage()),
     heal: (emit = silent) => healAbandoned(context, emit),
   };
+}
+
+/** What is removed must be meant: part of an image's labels is enough to use it, and not to lose it. */
+function ambiguous(name: string, images: readonly Image[]): AppError {
+  const names = images.map((image) => image.name);
+  return new AppError("image-ambiguous", `Cannot remove ${name}: it may be ${names.join(" or ")}`.slice(0, 2000), {
+    hint: "name one of them in full",
+    details: { names },
+  });
 }
 
 /** Damage to what the store remembers of layers shows only when it is read: then once more, without what is damaged. */
@@ -102,13 +136,16 @@ async function provisionOrRepair(
     return await provision(context, request, call);
   } catch (thrown) {
     const error = toAppError(thrown);
-    const platform = formatPlatform(request.platform ?? hostPlatform());
-    const damaged =
-      error.code === "layer-corrupt" && dropDamaged(context.store, formatReference(request.reference), platform) > 0;
-    if (!damaged) throw error;
+    if (error.code !== "layer-corrupt" || (await dropDamagedOf(context, request)) === 0) throw error;
     call.emit({ type: "warning", message: `${error.message}; making it anew` });
     return await provision(context, request, call);
   }
+}
+
+async function dropDamagedOf({ store, qualify }: ProvisionerContext, request: ProvisionRequest): Promise<number> {
+  const candidates = await qualify(request.reference);
+  const images = candidates.flatMap((reference) => findImage(store, reference, request.platform) ?? []);
+  return images.reduce((dropped, image) => dropped + dropDamaged(store, image), 0);
 }
 
 async function provision(context: ProvisionerContext, request: ProvisionRequest, call: Call): Promise<Provisioned> {
@@ -120,7 +157,7 @@ async function provision(context: ProvisionerContext, request: ProvisionRequest,
   const probe = await context.probe();
   const choice = chooseBackend(request.backend ?? "auto", probe, stack, { readOnly: request.readOnly ?? false });
   call.emit({ type: "backend", name: choice.backend.name, reason: choice.reason });
-  const config = runtimeConfigOf(readImageConfig(store, image));
+  const config = readRuntimeConfig(store, image);
   const readOnly = request.readOnly ?? false;
   const row = store.rootfs.create({
     id: request.id,
@@ -161,25 +198,6 @@ function refuseExisting({ store }: ProvisionerContext, id: string): void {
     hint: `choose another --id, or run \`rootwright destroy ${id}\` first`,
     details: { id, state: existing.state },
   });
-}
-
-async function obtain(
-  context: ProvisionerContext,
-  request: ProvisionRequest,
-  lease: Lease,
-  call: Call,
-): Promise<PulledImage> {
-  const platform = request.platform ?? hostPlatform();
-  try {
-    const cached = await cachedImage(context, formatReference(request.reference), platform, lease, call);
-    if (cached !== undefined) return cached;
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    // a damaged record is dropped by provisionOrRepair; a damaged blob is found out, and replaced, by pulling
-    if (error.kind !== "integrity" || error.code === "layer-corrupt") throw error;
-    call.emit({ type: "warning", message: `the cached image is damaged and fetched again: ${error.message}` });
-  }
-  return await pullImage(context, request.reference, platform, lease, call);
 }
 
 function toCall(options: CallOptions = {}): Call {

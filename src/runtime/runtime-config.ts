@@ -10,7 +10,10 @@ export interface RuntimeConfig {
   /** `NAME=value`, in the image's order; later ones win. */
   readonly env: readonly string[];
   readonly workingDir: string;
-  /** As the image writes it: empty, `user`, `uid`, `user:group`… */
+  /**
+   * As the image writes it: empty, `user`, `uid`, `user:group`… Of an Appc image, either may be an absolute path, which
+   * stands for the owner of that file (aci.md, "user").
+   */
   readonly user: string;
   /** Absolute paths. */
   readonly volumes: readonly string[];
@@ -21,7 +24,7 @@ export interface RuntimeConfig {
 }
 
 /** From a Docker or OCI image configuration; what is absent becomes empty, the working directory `/`. */
-export function runtimeConfigOf({ config }: ImageConfig): RuntimeConfig {
+export function runtimeConfigOf({ config }: Pick<ImageConfig, "config">): RuntimeConfig {
   return {
     entrypoint: config.Entrypoint ?? [],
     cmd: config.Cmd ?? [],

@@ -1,16 +1,11 @@
-/** The source of `docker-archive` references: a file that `docker save` or skopeo wrote, read in place. */
-import { resolve } from "node:path";
-import { type DockerArchiveReference, formatReference } from "../image/reference.ts";
-import { resolveArchive } from "./docker-archive/resolve-archive.ts";
+/**
+ * The source of `docker-archive` references: what `docker save` of any age, podman, skopeo, crane or buildah wrote, as one
+ * file or unpacked in a directory.
+ */
+import type { DockerArchiveReference } from "../image/reference.ts";
+import { resolveReferenced } from "./archives/resolve-referenced.ts";
 import type { ImageSource } from "./source.ts";
 
 export function createDockerArchiveSource(): ImageSource<DockerArchiveReference> {
-  return {
-    kind: "docker-archive",
-    resolve(reference, context) {
-      const path = resolve(reference.path);
-      const name = formatReference({ ...reference, path });
-      return resolveArchive({ path, asked: reference.reference, lenient: false, name }, context);
-    },
-  };
+  return { kind: "docker-archive", resolve: resolveReferenced };
 }

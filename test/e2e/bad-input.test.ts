@@ -152,7 +152,7 @@ describe("a registry that lies or breaks", () => {
 
   test("with other bytes for a layer is found out", async () => {
     await using server = await startFaultServer(image, { faults: [lie("layer", corrupt)] });
-    await expectFailure(["pull", `${server.host}/app:1`], { exit: 6, code: "layer-invalid", message: /Cannot/ });
+    await expectFailure(["pull", `${server.host}/app:1`], { exit: 6, code: "blob-corrupt", message: /Cannot/ });
   });
 
   test("with other bytes for a manifest that was asked for by digest is found out", async () => {

@@ -53,6 +53,23 @@ describe.skipIf(process.getuid?.() !== 0)("on a full disk (needs root to mount a
     expect(store.verify({ deep: true }).problems).toEqual([]);
   });
 
+  test("a download that filled it can be given up, and resumed by others when there is room", () => {
+    using small = smallStore();
+    const { store } = small;
+    using lease = store.leases.acquire({ purpose: "test" });
+    {
+      const claim = store.blobs.ingestUnnamed({ key: "a key", lease });
+      if (claim.state !== "claimed") throw new Error(claim.state);
+      using ingest = claim.ingest;
+      using writer = openIngestWriter(ingest.path, { digest: undefined, offset: 0 });
+      expect(codeOf(() => writer.write(Buffer.alloc(4 * 1024 * 1024, "x")))).toBe("disk-full");
+    }
+    const again = store.blobs.ingestUnnamed({ key: "a key", lease });
+    if (again.state !== "claimed") throw new Error(again.state);
+    using ingest = again.ingest;
+    expect(ingest.offset).toBeGreaterThan(0);
+  });
+
   test("putting content fails as such, and leaves the store as it was", () => {
     using small = smallStore();
     const { store } = small;

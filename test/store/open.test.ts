@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openStore, StoreError } from "../../store/index.ts";
 import { startChild } from "./fixtures/child-store.ts";
-import { codeOf, openIndex, temporaryRoot, temporaryStore } from "./fixtures/temporary-store.ts";
+import { codeOf, makeImage, openIndex, temporaryRoot, temporaryStore } from "./fixtures/temporary-store.ts";
 
 const notRoot = process.getuid?.() !== 0;
 
@@ -34,7 +34,7 @@ describe("openStore", () => {
     expect(index.pragma("foreign_keys")).toBe(1);
     expect(index.pragma("busy_timeout")).toBe(5000);
     expect(index.pragma("synchronous")).toBe(1);
-    expect(index.pragma("user_version")).toBe(1);
+    expect(index.pragma("user_version")).toBe(2);
   });
 
   test("closes an empty directory to others when it becomes a store", () => {
@@ -117,6 +117,21 @@ describe("openStore", () => {
     openStore({ root: directory.path })[Symbol.dispose]();
     forge(directory.path);
     expect(codeOf(() => openStore({ root: directory.path }))).toBe("store-newer");
+  });
+
+  test("brings an index of version 1 up to date with what is in it", () => {
+    using temporary = temporaryStore();
+    const { image } = makeImage(temporary.store, temporary.lease, "app", ["base"]);
+    temporary.store[Symbol.dispose]();
+    {
+      using index = openIndex(temporary.root);
+      for (const table of ["download", "image_alias", "image_asked", "image_part"]) index.exec(`DROP TABLE ${table}`);
+      index.exec("DROP INDEX image_image_id; ALTER TABLE ingest DROP COLUMN anonymous");
+      index.exec("ALTER TABLE image DROP COLUMN image_id; ALTER TABLE image DROP COLUMN updated_at");
+      index.pragma("user_version = 1");
+    }
+    using store = openStore({ root: temporary.root });
+    expect(store.images.get("app")).toEqual(image);
   });
 
   test("waits for another writer only as long as it was told", () => {

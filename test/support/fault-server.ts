@@ -6,13 +6,14 @@
  *     // pull `${server.host}/any/name:any-tag`
  *     server.requests  // what was asked for, with headers
  *
- * Faults: `lie` (other bytes, size or headers), `fail` (a status), `truncate`, `stall`, `drop`, `redirect`, `challenge`.
+ * Faults: `lie` (other bytes, size or headers), `fail` (a status), `truncate`, `stall`, `drop`, `redirect`, `challenge`,
+ * `header` (adds one to the answer).
  * A fault with `times` is spent after so many requests. Any function of the same shape will do as well.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import type { BuiltImage } from "./tar-builder.ts";
+import { type BuiltImage, sha256 } from "./tar-builder.ts";
 
 export type Target = "manifest" | "config" | "layer" | "any";
 
@@ -40,6 +41,8 @@ export interface FaultServerOptions {
   readonly faults?: readonly Fault[];
   /** Good behaviour: whether `Range` is honoured. Default: true. */
   readonly ranges?: boolean;
+  /** Good behaviour: whether manifests come with their Docker-Content-Digest. Default: false. */
+  readonly digests?: boolean;
   /** Speak https, with this key and certificate (PEM). */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -54,7 +57,7 @@ export async function startFaultServer(
     const request = describe(incoming, image);
     requests.push(request);
     if (options.faults?.some((fault) => fault(request, response))) return;
-    answer(request, response, options.ranges ?? true);
+    answer(request, response, options);
   };
   const server = options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -84,7 +87,7 @@ function describe(incoming: IncomingMessage, image: BuiltImage | undefined): Fau
   return { ...base, target, body: image.blobs.get(version), mediaType: "application/octet-stream" };
 }
 
-function answer(request: FaultRequest, response: ServerResponse, ranges: boolean): void {
+function answer(request: FaultRequest, response: ServerResponse, options: FaultServerOptions): void {
   const { body } = request;
   if (body === undefined) {
     response
@@ -92,13 +95,15 @@ function answer(request: FaultRequest, response: ServerResponse, ranges: boolean
       .end(JSON.stringify({ errors: [{ code: "MANIFEST_UNKNOWN" }] }));
     return;
   }
-  const start = Number(/^bytes=([0-9]+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-  const partial = ranges && request.headers.range !== undefined;
-  const sent = partial ? body.subarray(start) : body;
+  const range = /^bytes=([0-9]+)-([0-9]*)$/.exec(request.headers.range ?? "");
+  const partial = (options.ranges ?? true) && range !== null;
+  const [start, end] = [Number(range?.[1] ?? 0), range?.[2] ? Number(range[2]) + 1 : body.length];
+  const sent = partial ? body.subarray(start, end) : body;
   response.writeHead(partial ? 206 : 200, {
     "content-type": request.mediaType,
     "content-length": sent.length,
-    ...(partial && { "content-range": `bytes ${start}-${body.length - 1}/${body.length}` }),
+    ...(partial && { "content-range": `bytes ${start}-${start + sent.length - 1}/${body.length}` }),
+    ...(options.digests === true && request.target === "manifest" && { "docker-content-digest": sha256(body) }),
   });
   response.end(request.method === "HEAD" ? undefined : sent);
 }
@@ -156,6 +161,14 @@ export function stall(target: Target, bytes: number, options: FaultOptions = {})
 /** Breaks the connection without an answer. */
 export function drop(target: Target, options: FaultOptions = {}): Fault {
   return fault(target, (_, response) => void response.destroy(), options.times);
+}
+
+/** Adds a header to the good answer, or to what a later fault makes of it. */
+export function header(target: Target, name: string, value: string): Fault {
+  return (request, response) => {
+    if (target === "any" || request.target === target) response.setHeader(name, value);
+    return false;
+  };
 }
 
 /** Sends the client elsewhere: `to` is the new address, from the path that was asked for. */

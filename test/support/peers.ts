@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export interface RunOptions {
@@ -81,7 +82,9 @@ export async function unpackWithUmoci(layout: string, tag: string, bundle: strin
 /** Copies an image between places that skopeo knows ("oci:…", "docker://…", "docker-archive:…"), without TLS. */
 export async function skopeoCopy(from: string, to: string, args: readonly string[] = []): Promise<void> {
   const insecure = ["--src-tls-verify=false", "--dest-tls-verify=false"];
-  await run("skopeo", ["--insecure-policy", "copy", "--quiet", ...insecure, ...args, from, to]);
+  // it would look for credentials in a directory that an ordinary user may not be able to read
+  const env = { XDG_RUNTIME_DIR: tmpdir() };
+  await run("skopeo", ["--insecure-policy", "copy", "--quiet", ...insecure, ...args, from, to], { env });
 }
 
 /** Sends a signal and waits for the end; harmless when the program has ended already. */

@@ -1,6 +1,7 @@
 /**
  * The real `docker-registry` on a free loopback port, with its storage in a temporary directory: open to all, behind
- * htpasswd, or behind a token server. Disposing stops it and removes everything.
+ * htpasswd, or behind a token server; over https, with client certificates too; or as a pull-through mirror of another
+ * one. Disposing stops it and removes everything.
  *
  *     await using registry = await startRegistry({ auth: "htpasswd" });
  *     await pushImage(registry, "team/app", image, "1");      // readable as `${registry.host}/team/app:1`
@@ -28,6 +29,16 @@ export interface TestRegistry extends AsyncDisposable {
   readonly tokenServer?: TokenServer;
 }
 
+export interface RegistryOptions {
+  readonly auth?: RegistryAuth;
+  /** The URL of another registry, of which this one is a pull-through mirror. */
+  readonly proxyOf?: string;
+  /** Paths of PEM files. With `clientCa`, clients need a certificate that it signed. */
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly clientCa?: string };
+  /** Takes and gives manifests of schema 1. */
+  readonly schema1?: boolean;
+}
+
 const USERNAME = "tester";
 const PASSWORD = "open:sesame";
 
@@ -38,7 +49,7 @@ export function registryObstacle(auth: RegistryAuth = "none"): string | undefine
   return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;
 }
 
-export async function startRegistry(options: { readonly auth?: RegistryAuth } = {}): Promise<TestRegistry> {
+export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const auth = options.auth ?? "none";
   await using undo = new AsyncDisposableStack();
   const directory = undo.use(await openTempDir("registry")).path;
@@ -47,7 +58,13 @@ export async function startRegistry(options: { readonly auth?: RegistryAuth } = 
     version: "0.1",
     log: { level: "info", formatter: "json", accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(directory, "data") }, delete: { enabled: true } },
-    http: { addr: "127.0.0.1:0", secret: "only for tests" },
+    http: {
+      addr: "127.0.0.1:0",
+      secret: "only for tests",
+      ...(options.tls !== undefined && { tls: tlsSettings(options.tls) }),
+    },
+    ...(options.proxyOf !== undefined && { proxy: { remoteurl: options.proxyOf } }),
+    ...(options.schema1 === true && { compatibility: { schema1: { enabled: true } } }),
     ...(auth === "htpasswd" && { auth: { htpasswd: { realm: "tests", path: await writeHtpasswd(directory) } } }),
     ...(tokenServer !== undefined && { auth: { token: tokenServer.registrySettings } }),
   };
@@ -62,7 +79,7 @@ export async function startRegistry(options: { readonly auth?: RegistryAuth } = 
   const stack = undo.move();
   return {
     host,
-    url: `http://${host}`,
+    url: `${options.tls === undefined ? "http" : "https"}://${host}`,
     username: USERNAME,
     password: PASSWORD,
     dockerConfig: JSON.stringify({ auths: { [host]: { auth: btoa(`${USERNAME}:${PASSWORD}`) } } }),
@@ -155,6 +172,10 @@ async function expectStatus(response: Response, status: number): Promise<void> {
   if (response.status !== status) throw new Error(`${response.url} answered ${response.status}: ${body}`);
 }
 
+function tlsSettings({ certificate, key, clientCa }: NonNullable<RegistryOptions["tls"]>): Record<string, unknown> {
+  return { certificate, key, ...(clientCa !== undefined && { clientcas: [clientCa] }) };
+}
+
 async function writeHtpasswd(directory: string): Promise<string> {
   const { stdout } = await run("htpasswd", ["-nbB", "-C", "4", USERNAME, PASSWORD]);
   const path = join(directory, "htpasswd");
@@ -169,7 +190,7 @@ async function listeningAddress(child: ChildProcess): Promise<string> {
   const found = (async () => {
     const seen: string[] = [];
     for await (const line of createInterface({ input: child.stderr as NodeJS.ReadableStream })) {
-      const address = /listening on ((?:[0-9.]+|\[[0-9a-f:]+\]):[0-9]+)/.exec(line)?.[1];
+      const address = /listening on ((?:[0-9.]+|\[[0-9a-f:]+\]):[0-9]+)(?:, tls)?/.exec(line)?.[1];
       if (address !== undefined) return address;
       seen.push(line);
     }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Entry } from "../../src/layers/entry.ts";
 import { decodeEntryIndex } from "../../src/layers/entry-index.ts";
 import { DEFAULT_LIMITS, type LayerLimits } from "../../src/layers/limits.ts";
+import type { PartOptions } from "../../src/layers/part.ts";
 import type { UnpackResult } from "../../src/layers/tasks.ts";
 import { unpackLayer } from "../../src/layers/unpack.ts";
 import { digestOf } from "../../store/index.ts";
@@ -23,7 +24,7 @@ export interface Unpacker extends AsyncDisposable {
   readonly path: string;
   unpack(
     layer: readonly TarEntry[] | Buffer,
-    options?: { privileged?: boolean; limits?: Partial<LayerLimits> },
+    options?: { privileged?: boolean; limits?: Partial<LayerLimits>; part?: PartOptions },
   ): Promise<Unpacked>;
 }
 
@@ -34,7 +35,7 @@ export async function openUnpacker(): Promise<Unpacker> {
   let count = 0;
   return {
     path: temp.path,
-    async unpack(layer, { privileged = process.getuid?.() === 0, limits = {} } = {}) {
+    async unpack(layer, { privileged = process.getuid?.() === 0, limits = {}, part } = {}) {
       const tar = Buffer.isBuffer(layer) ? layer : buildLayer(layer as readonly TarEntry[]);
       count += 1;
       const base = join(temp.path, `layer-${count}`);
@@ -53,6 +54,7 @@ export async function openUnpacker(): Promise<Unpacker> {
           fsPath,
           indexPath,
           privileged,
+          ...(part !== undefined && { part }),
           limits: { ...DEFAULT_LIMITS, ...limits },
         },
         () => {},

@@ -1,5 +1,5 @@
 /** `inspect`: facts for people, or with --json the record, the configuration and what runs in it. */
-import { formatReference, parseReference } from "../../image/reference.ts";
+import { parseNamedImage } from "../../image/named-image.ts";
 import type { ImageDetails } from "../../provisioner/describe.ts";
 import { defineCommand } from "../command.ts";
 import { formatBytes, formatTable, printable, shortDigest } from "../output.ts";
@@ -12,20 +12,21 @@ export const inspect = defineCommand({
   positionals: { image: { type: "string", demandOption: true, describe: IMAGE_HELP } },
   options: PLATFORM_OPTION,
   async run(args, cli) {
-    const reference = parseReference(args.image, cli.config.environment.cwd);
+    const reference = parseNamedImage(args.image, cli.config.environment.cwd).reference;
     const provisioner = await cli.provisioner();
-    const details = provisioner.inspect(reference, platformOf(args.platform).platform);
+    const details = await provisioner.inspect(reference, platformOf(args.platform).platform);
     if (cli.json) {
       const { image, config, runtimeConfig, layers, rootfs } = details;
       cli.out(`${JSON.stringify({ ...imageJson(image), layers, runtimeConfig, config, rootfs })}\n`);
-    } else cli.out(describe(formatReference(reference), details));
+    } else cli.out(describe(details));
     return 0;
   },
 });
 
-function describe(name: string, { image, config, runtimeConfig: run, layers, rootfs }: ImageDetails): string {
+function describe({ image, config, runtimeConfig: run, layers, rootfs }: ImageDetails): string {
   const facts: [string, string][] = [
-    ["image", name],
+    ["image", image.name],
+    ["image ID", image.imageId ?? ""],
     ["manifest", image.manifestDigest],
     ["configuration", image.configDigest],
     ["platform", image.platform],

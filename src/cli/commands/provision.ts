@@ -1,8 +1,7 @@
 import { BACKEND_CHOICES } from "../../backends/index.ts";
-import { parseReference } from "../../image/reference.ts";
 import { defineCommand } from "../command.ts";
 import { formatDuration } from "../output.ts";
-import { IMAGE_HELP, PLATFORM_OPTION, platformOf } from "./image-options.ts";
+import { FETCH_OPTIONS, IMAGE_HELP, imageRequest } from "./image-options.ts";
 
 /** Prints the path of the root filesystem. */
 export const provision = defineCommand({
@@ -14,21 +13,19 @@ export const provision = defineCommand({
   ],
   positionals: { image: { type: "string", demandOption: true, describe: IMAGE_HELP } },
   options: {
-    ...PLATFORM_OPTION,
+    ...FETCH_OPTIONS,
     id: { type: "string", demandOption: true, requiresArg: true, describe: "name of the new root filesystem" },
     "read-only": { type: "boolean", describe: "nothing can be written to it" },
-    explain: { type: "boolean", describe: "tell every decision: requests, credentials, backend, times" },
   },
   async run(args, cli) {
     const start = performance.now();
-    const reference = parseReference(args.image, cli.config.environment.cwd);
+    const image = imageRequest(args.image, args, cli.config);
     const provisioner = await cli.provisioner();
     const request = {
-      reference,
+      ...image,
       id: args.id,
       backend: cli.config.backend,
       readOnly: args["read-only"] ?? false,
-      ...platformOf(args.platform),
     };
     const made = await provisioner.provision(request, cli);
     if (cli.json) {

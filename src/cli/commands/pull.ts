@@ -1,8 +1,7 @@
 import type { Image } from "../../../store/index.ts";
-import { parseReference } from "../../image/reference.ts";
 import { defineCommand } from "../command.ts";
 import { forEach, throwFailures } from "./each.ts";
-import { IMAGE_HELP, PLATFORM_OPTION, platformOf } from "./image-options.ts";
+import { FETCH_OPTIONS, IMAGE_HELP, imageRequest } from "./image-options.ts";
 
 /** Prints one `NAME@DIGEST` a line. */
 export const pull = defineCommand({
@@ -11,20 +10,17 @@ export const pull = defineCommand({
   examples: [
     ["pull debian:12", "from the default registry"],
     ["pull docker-archive:app.tar --explain", "from a `docker save` file, telling every step"],
+    ["pull --pull-policy cached debian:12", "no registry is asked if it is here"],
   ],
   positionals: { images: { type: "string", array: true, demandOption: true, describe: IMAGE_HELP } },
-  options: {
-    ...PLATFORM_OPTION,
-    explain: { type: "boolean", describe: "tell every decision: requests, credentials, retries, times" },
-  },
+  options: FETCH_OPTIONS,
   async run(args, cli) {
-    const references = args.images.map((text) => [text, parseReference(text, cli.config.environment.cwd)] as const);
+    const requests = new Map(args.images.map((text) => [text, imageRequest(text, args, cli.config)]));
     const provisioner = await cli.provisioner();
-    const byText = new Map(references);
-    const outcomes = await forEach([...byText.keys()], cli.signal, async (text) => {
-      const reference = byText.get(text);
-      if (reference === undefined) throw new TypeError("unreachable");
-      return provisioner.pull({ reference, ...platformOf(args.platform) }, cli);
+    const outcomes = await forEach([...requests.keys()], cli.signal, async (text) => {
+      const request = requests.get(text);
+      if (request === undefined) throw new TypeError("unreachable");
+      return provisioner.pull(request, cli);
     });
     const pulled = outcomes.flatMap(({ value }) => (value === undefined ? [] : [value]));
     if (cli.json) cli.out(`${JSON.stringify(pulled.map(imageJson))}\n`);
@@ -42,6 +38,7 @@ export function imageJson(image: Image): Record<string, unknown> {
     platform,
     manifestDigest,
     configDigest,
+    imageId,
     mediaType,
     sizeBytes,
     source,
@@ -54,6 +51,7 @@ export function imageJson(image: Image): Record<string, unknown> {
     name,
     digest: manifestDigest,
     configDigest,
+    imageId,
     mediaType,
     platform,
     sizeBytes,
@@ -65,6 +63,9 @@ export function imageJson(image: Image): Record<string, unknown> {
   };
 }
 
-function nameWithDigest({ name, manifestDigest }: Image): string {
-  return name.includes("@") ? name : `${name}@${manifestDigest}`;
+/** An image that its format gives an ID of its own is known by that elsewhere. */
+export function nameWithDigest({ name, manifestDigest, imageId }: Image): string {
+  if (/@sha(?:256|512)[:-][0-9a-f]+$/.test(name)) return name;
+  const digest = imageId ?? manifestDigest;
+  return `${name}@${name.startsWith("appc:") ? digest.replace(":", "-") : digest}`;
 }

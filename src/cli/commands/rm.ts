@@ -1,4 +1,4 @@
-import { parseReference } from "../../image/reference.ts";
+import { parseNamedImage } from "../../image/named-image.ts";
 import { defineCommand } from "../command.ts";
 import { formatBytes } from "../output.ts";
 import { forEach, throwFailures } from "./each.ts";
@@ -13,7 +13,10 @@ export const rm = defineCommand({
   async run(args, cli) {
     const provisioner = await cli.provisioner();
     const outcomes = await forEach(args.images, cli.signal, async (text) => {
-      return provisioner.remove(parseReference(text, cli.config.environment.cwd), platformOf(args.platform).platform);
+      return provisioner.remove(
+        parseNamedImage(text, cli.config.environment.cwd).reference,
+        platformOf(args.platform).platform,
+      );
     });
     const removed = outcomes.flatMap(({ value }) => (value === undefined ? [] : [value]));
     const freedBytes = removed.reduce((sum, { collected }) => sum + collected.freedBytes, 0);

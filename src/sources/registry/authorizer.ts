@@ -1,23 +1,30 @@
 /**
  * Sends requests with the authorization that the registry asks for. What a registry asked for once is remembered for each
- * repository, so that only the first request is refused; a refusal after that renews the authorization once, no more.
+ * repository and user, so that only the first request is refused.
+ *
+ * After a refusal the authorization is made anew at most once: one that was remembered may have run out, one that a
+ * credential helper gave may have been an old one. Credentials from a file that were just refused are not sent again.
  */
-import { AppError } from "../../errors.ts";
+import { randomUUID } from "node:crypto";
+import type { HostTransport } from "../http/host-transport.ts";
+import type { HttpRequest, HttpResponse, Send } from "../http/http-client.ts";
+import { readAtMost } from "../http/read-body.ts";
+import type { RetryPolicy } from "../http/retry.ts";
+import type { TransportSecurity } from "../http/transport-security.ts";
+import type { Asker, Authorization, Plan } from "./authorization.ts";
+import { basicPlan } from "./basic-plan.ts";
+import { bearerPlan } from "./bearer-plan.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Credential } from "./docker-config.ts";
-import type { HttpRequest, HttpResponse, Send } from "./http-client.ts";
-import { redactUrl } from "./redact-url.ts";
-import { type RetryPolicy, retry } from "./retry.ts";
-import { basicAuthorization, fetchToken, type Token } from "./token.ts";
 import { createTokenCache, type TokenCache } from "./token-cache.ts";
-import type { TransportSecurity } from "./transport-security.ts";
 
 /** Whose credentials a request needs, and for what. */
 export interface AuthorizationTarget {
   /** `host[:port]` for the credentials. */
   readonly host: string;
   readonly repository: string;
+  /** Those that came with the request: they, and no others, are used. This machine's own when absent. */
+  readonly credentials?: Credentials;
 }
 
 export interface AuthorizedResponse {
@@ -27,6 +34,7 @@ export interface AuthorizedResponse {
 }
 
 export interface Authorizer {
+  /** Throws AppErrors `credentials-invalid`, and what the token exchange throws: see `fetchToken`. */
   send(request: HttpRequest, target: AuthorizationTarget): Promise<AuthorizedResponse>;
 }
 
@@ -38,128 +46,93 @@ export interface AuthorizerParts {
   readonly retryPolicy: RetryPolicy;
   /** Ends what is under way for several requests at once, when the sources are closed. */
   readonly closed: AbortSignal;
+  /** How the token server is reached that the answer to `request` named; as any host when undefined. */
+  transportForRealm?(realm: URL, request: HttpRequest): Promise<HostTransport | undefined>;
 }
 
-/** How to authorize; `header` is made anew for each request, since tokens run out. */
-interface Plan {
-  readonly source: string | undefined;
-  header(request: HttpRequest): Promise<string>;
-  /** Called with a header that the registry refused. */
-  refused(header: string): void;
-  readonly renewable: boolean;
-}
-
-const TOKEN_TIMEOUT_MS = 60_000;
+/** Of repositories and users; those that were met longest ago are forgotten, and asked again. */
+const MAX_PLANS = 4096;
+/** What is read of a refusal, to be shown should nothing come of it. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
 
 export function createAuthorizer(parts: AuthorizerParts): Authorizer {
   const plans = new Map<string, Plan>();
-  const tokens = createTokenCache();
+  const cache = createTokenCache<Authorization>();
+  const remember = (key: string, plan: Plan): void => {
+    plans.delete(key);
+    plans.set(key, plan);
+    for (const [oldest] of plans) if (plans.size > MAX_PLANS) plans.delete(oldest);
+  };
   return {
     async send(request, target) {
-      const key = `${request.url.origin} ${target.repository}`;
-      const known = plans.get(key);
-      const header = await known?.header(request);
-      const response = await parts.send(authorized(request, header));
-      const first = { response, credentialSource: header === undefined ? undefined : known?.source };
-      // a refusal by a host that was redirected to is none of this registry's; its challenge is not answered
-      if (response.status !== 401 || response.url.origin !== request.url.origin) return first;
-      if (known !== undefined && header !== undefined) {
-        known.refused(header);
-        if (!known.renewable) plans.delete(key);
+      const asker = await identified(target, parts.credentials);
+      const key = JSON.stringify([request.url.origin, asker.host, asker.repository, asker.identity]);
+      let plan = plans.get(key);
+      let used = await plan?.authorize(request);
+      let response = await parts.send(authorized(request, used));
+      const wasRemembered = used !== undefined;
+      for (let renewals = 0; isRefusal(response, request, used); renewals += 1) {
+        if (renewals > 0 && (wasRemembered || renewals > 1 || used?.fromHelper !== true)) break;
+        plan?.refused(used?.value ?? "");
+        // its connection is free again before anything is made of it: a plan may fail, or ask the same host for a token
+        response = await readRefusal(response);
+        const challenges = parseChallenges(response.headers("www-authenticate"));
+        plan = createPlan(challenges, response.url, asker, parts, cache) ?? plan;
+        if (plan === undefined) break;
+        const next = await plan.authorize(request);
+        if (next.value === "" || next.value === used?.value) break;
+        used = next;
+        response = await parts.send(authorized(request, used));
       }
-      const plan = await makePlan(
-        parseChallenges(response.headers("www-authenticate")),
-        request,
-        target,
-        parts,
-        tokens,
-      );
-      if (plan === undefined) return first;
-      await response.discard();
-      const renewed = await plan.header(request);
-      const second = await parts.send(authorized(request, renewed));
-      if (second.status !== 401) plans.set(key, plan);
-      return { response: second, credentialSource: plan.source };
+      if (response.status === 401) plans.delete(key);
+      else if (plan !== undefined) remember(key, plan);
+      return { response, credentialSource: used?.source };
     },
   };
 }
 
-function authorized(request: HttpRequest, header: string | undefined): HttpRequest {
-  return header === undefined ? request : { ...request, headers: { ...request.headers, authorization: header } };
-}
-
-/** Undefined when there is nothing to answer the challenges with. */
-async function makePlan(
+/** Undefined when none of the challenges, which came from `url`, is of a kind that can be answered. */
+function createPlan(
   challenges: readonly Challenge[],
-  request: HttpRequest,
-  target: AuthorizationTarget,
+  url: URL,
+  asker: Asker,
   parts: AuthorizerParts,
-  tokens: TokenCache,
-): Promise<Plan | undefined> {
+  cache: TokenCache<Authorization>,
+): Plan | undefined {
   const bearer = challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters.has("realm"));
   const basic = challenges.some(({ scheme }) => scheme === "basic");
-  if (bearer === undefined && !basic) return undefined;
-  const credential = await parts.credentials.find(target.host, request.signal);
-  request.emit({ type: "credentials", host: target.host, source: credential?.source ?? "anonymous" });
-  if (bearer !== undefined) return bearerPlan(bearer, request, credential, target, parts, tokens);
-  if (credential?.kind !== "password") return undefined;
-  const header = basicAuthorization(credential);
-  return { source: credential.source, header: async () => header, refused: () => {}, renewable: false };
+  if (bearer !== undefined) return bearerPlan(bearer, url, asker, parts, cache);
+  return basic ? basicPlan(asker, parts.closed, cache) : undefined;
 }
 
-function bearerPlan(
-  challenge: Challenge,
-  request: HttpRequest,
-  credential: Credential | undefined,
-  target: AuthorizationTarget,
-  parts: AuthorizerParts,
-  tokens: TokenCache,
-): Plan {
-  const realm = URL.parse(challenge.parameters.get("realm") ?? "");
-  if (realm === null)
-    throw new AppError("registry-error", `Cannot log in to ${target.host}: its token server is no URL`);
-  parts.security.check(realm, request.url);
-  const service = challenge.parameters.get("service");
-  const scope = challenge.parameters.get("scope") || `repository:${target.repository}:pull`;
-  const key = JSON.stringify([target.host, realm.href, service, scope]);
-  return {
-    source: credential?.source,
-    renewable: true,
-    async header(request) {
-      // asked again for every exchange: helpers hand out passwords that run out too
-      const fetch = async (): Promise<Token> => {
-        const timeout = AbortSignal.timeout(TOKEN_TIMEOUT_MS);
-        const signal = AbortSignal.any([timeout, parts.closed]);
-        const current = await parts.credentials.find(target.host, signal);
-        const asked = { realm, service, scope, credential: current, emit: request.emit, signal };
-        const context = {
-          what: `token from ${redactUrl(realm)}`,
-          policy: { ...parts.retryPolicy, maxMs: Math.min(parts.retryPolicy.maxMs, TOKEN_TIMEOUT_MS / 3) },
-          emit: request.emit,
-          signal,
-        };
-        return retry(() => fetchToken(parts.send, asked), context).catch((error: unknown) => {
-          throw timeout.aborted ? tooSlow(realm) : settled(error);
-        });
-      };
-      return `Bearer ${await tokens.get(key, fetch, request.signal)}`;
-    },
-    refused: (header) => tokens.forget(key, header.slice("Bearer ".length)),
-  };
+/** Where it cannot be told who asks, nothing is shared; when credentials are needed, it will be told why. */
+async function identified(target: AuthorizationTarget, ours: Credentials): Promise<Asker> {
+  const { host, repository, credentials = ours } = target;
+  const identity = await credentials.identify({ host, repository }).catch(() => randomUUID());
+  return { host, repository, credentials, identity };
 }
 
-function tooSlow(realm: URL): AppError {
-  const message = `Cannot log in: ${redactUrl(realm)} gave no token within ${TOKEN_TIMEOUT_MS / 1000} s`;
-  return new AppError("registry-unreachable", message, { hint: "try again later", details: { temporary: false } });
+function authorized(request: HttpRequest, used: Authorization | undefined): HttpRequest {
+  if (used === undefined || used.value === "") return request;
+  return { ...request, headers: { ...request.headers, authorization: used.value } };
 }
 
-/** It was tried again here already; the request that wanted the token must not try all of it again. */
-function settled(error: unknown): unknown {
-  if (!(error instanceof AppError) || error.details["temporary"] !== true) return error;
-  const { code, message, hint, details } = error;
-  return new AppError(code, message, {
-    ...(hint !== undefined && { hint }),
-    details: { ...details, temporary: false },
-    cause: error,
-  });
+/**
+ * A refusal by a host that was redirected to is none of this registry's; its challenge is not answered. 403 is a verdict on
+ * who asks, but cloud registries also say so to a password that has run out.
+ */
+function isRefusal(response: HttpResponse, request: HttpRequest, used: Authorization | undefined): boolean {
+  if (response.url.origin !== request.url.origin) return false;
+  return response.status === 401 || (response.status === 403 && used?.fromHelper === true);
+}
+
+/** The same answer, its body in memory. */
+async function readRefusal(response: HttpResponse): Promise<HttpResponse> {
+  const bytes = await readAtMost(response, MAX_REFUSAL_BYTES).catch(() => undefined);
+  const { status, url } = response;
+  return { status, url, headers: (name) => response.headers(name), body: once(bytes), discard: async () => {} };
+}
+
+async function* once(bytes: Buffer | undefined): AsyncGenerator<Uint8Array> {
+  if (bytes !== undefined && bytes.byteLength > 0) yield bytes;
 }

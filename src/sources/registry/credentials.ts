@@ -1,81 +1,49 @@
 /**
- * Which credentials a registry gets, and from where: `credHelpers` before `credsStore` before `auths`, as Docker decides,
- * and the configured file alone, or the variable's content before the user's own config.json.
+ * Which credentials a registry gets: this machine's own, from the places of credentials/places.ts, or those that came with a
+ * request and are for nothing else.
  */
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { z } from "zod";
 import { AppError } from "../../errors.ts";
-import { askCredentialHelper } from "./credential-helper.ts";
-import {
-  type Credential,
-  type DockerConfig,
-  findInAuths,
-  helperFor,
-  parseDockerConfig,
-  readDockerConfig,
-} from "./docker-config.ts";
+import { helperProgram } from "./credentials/credential-helper.ts";
+import { checkAuths, parseDockerConfig } from "./credentials/docker-config.ts";
+import { givenPlace } from "./credentials/given-place.ts";
+import type { Place } from "./credentials/place.ts";
+import { type CredentialOptions, placesIn } from "./credentials/places.ts";
+import { type Credentials, credentialsIn } from "./credentials/search.ts";
 
-export interface CredentialOptions {
-  /** A path, a file:// URL or the JSON itself. When given, nothing else is looked at. */
-  readonly dockerConfig?: string;
-  /** The content of DOCKER_AUTH_CONFIG. */
-  readonly dockerAuthConfig?: string;
-  /** The directory that DOCKER_CONFIG names; `<home>/.docker` otherwise. */
-  readonly dockerConfigDir?: string;
-  readonly home?: string;
-}
+export type { CredentialOptions } from "./credentials/places.ts";
+export type { Credentials, CredentialTarget } from "./credentials/search.ts";
 
-export interface Credentials {
-  /** For `host[:port]`; undefined means anonymous. Throws AppError `credentials-invalid`. */
-  find(host: string, signal?: AbortSignal): Promise<Credential | undefined>;
-}
-
-/** Files are read at the first question, once. */
+/** The credentials of this machine: its files and helpers. */
 export function createCredentials(options: CredentialOptions): Credentials {
-  let configs: Promise<readonly DockerConfig[]> | undefined;
-  return {
-    async find(host, signal) {
-      configs ??= readConfigs(options);
-      for (const config of await configs) {
-        const credential = await findIn(config, host, signal);
-        if (credential !== undefined) return credential;
-      }
-      return undefined;
-    },
-  };
+  return credentialsIn(placesIn(options));
 }
 
-async function findIn(config: DockerConfig, host: string, signal?: AbortSignal): Promise<Credential | undefined> {
-  const helper = helperFor(config, host);
-  const kept = helper === undefined ? undefined : await askCredentialHelper(helper, host, signal);
-  return kept ?? findInAuths(config, host);
-}
+const REQUEST_SOURCE = "the request's docker config";
 
-async function readConfigs(options: CredentialOptions): Promise<readonly DockerConfig[]> {
-  if (options.dockerConfig !== undefined) return [await readGiven(options.dockerConfig)];
-  const directory = options.dockerConfigDir ?? (options.home === undefined ? undefined : join(options.home, ".docker"));
-  const fromVariable = options.dockerAuthConfig ? parseVariable(options.dockerAuthConfig) : undefined;
-  const fromFile = directory === undefined ? undefined : await readDockerConfig(join(directory, "config.json"), true);
-  return [fromVariable, fromFile].filter((config) => config !== undefined);
-}
-
-async function readGiven(given: string): Promise<DockerConfig> {
-  if (given.trimStart().startsWith("{")) return parseDockerConfig(Buffer.from(given), "the docker_config setting");
-  let path = given;
-  if (given.startsWith("file:")) {
-    try {
-      path = fileURLToPath(given);
-    } catch {
-      throw new AppError("credentials-invalid", "Cannot read the configured docker_config: it is no valid file:// URL");
-    }
+/**
+ * The credentials that came with one request, the content of a config.json or .dockercfg. A request must not choose programs
+ * that are run here, as root perhaps: with credential helpers in it, it is refused. Throws AppError `credentials-invalid`.
+ */
+export function createRequestCredentials(dockerConfigJson: string): Credentials {
+  const config = parseDockerConfig(Buffer.from(dockerConfigJson), REQUEST_SOURCE);
+  if (config.credsStore || Object.keys(config.credHelpers).length > 0) {
+    throw new AppError("credentials-invalid", `Cannot use ${REQUEST_SOURCE}: it names credential helpers`, {
+      hint: "leave credsStore and credHelpers out of it, and put the credentials themselves into auths",
+    });
   }
-  return (await readDockerConfig(path, false)) as DockerConfig;
+  const place: Place = { kind: "config", name: REQUEST_SOURCE, read: async () => config };
+  return credentialsIn(async () => [place]);
 }
 
-/** Docker takes one object with `auths` and nothing beside it, so that a whole config.json is not pasted by mistake. */
-function parseVariable(text: string): DockerConfig {
-  const config = parseDockerConfig(Buffer.from(text), "DOCKER_AUTH_CONFIG");
-  if (z.strictObject({ auths: z.unknown() }).safeParse(JSON.parse(text.replace(/^\uFEFF/, ""))).success) return config;
-  throw new AppError("credentials-invalid", "Cannot use the credentials in DOCKER_AUTH_CONFIG: it has more than auths");
+/**
+ * Reads an explicit `dockerConfig` and decodes everything in it, so that a mistake is told when an agent starts, not when it
+ * first pulls from a private registry. Helpers are not run. Throws AppError `credentials-invalid`.
+ */
+export async function checkDockerConfig(options: CredentialOptions): Promise<void> {
+  if (options.dockerConfig === undefined) return;
+  const config = await givenPlace(options.dockerConfig).read();
+  if ("absent" in config) return;
+  checkAuths(config);
+  for (const suffix of Object.values(config.credHelpers)) helperProgram(suffix);
+  if (config.credsStore) helperProgram(config.credsStore);
 }

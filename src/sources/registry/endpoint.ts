@@ -6,14 +6,14 @@
  */
 import { AppError } from "../../errors.ts";
 import { DOCKER_HUB } from "../../image/docker-reference.ts";
-import { isLoopback, type TransportSecurity } from "./transport-security.ts";
+import { isLoopback, type TransportSecurity } from "../http/transport-security.ts";
 
 export const DOCKER_HUB_API = "registry-1.docker.io";
 
 export interface Endpoint {
   /** `host[:port]`, under which credentials are looked up and which messages name. */
   readonly host: string;
-  /** Ends with `/v2/`. */
+  /** Ends with a slash: with `/v2/`, unless configuration says that the API is elsewhere. */
   readonly api: URL;
   /** Empty, or ends with a slash. */
   readonly repositoryPrefix: string;
@@ -33,7 +33,7 @@ export function parseRegistryUrl(text: string): Endpoint {
   if (url.username !== "" || url.password !== "") {
     throw invalid("it has credentials in it", "put them into a Docker config.json");
   }
-  const host = [DOCKER_HUB, "index.docker.io"].includes(url.host) ? DOCKER_HUB_API : url.host;
+  const host = canonicalHost(url.host);
   const path = url.pathname.replace(/\/+$/, "");
   const prefix = /^\/v2(?:\/(.+))?$/.exec(path);
   const base = prefix === null ? path.replace(/\/v2$/, "") : "";
@@ -58,6 +58,16 @@ export function endpointFor(host: string, security: TransportSecurity, defaultRe
   const asksForHttps =
     host.endsWith(":443") || (defaultRegistry?.host === host && defaultRegistry.api.protocol === "https:");
   return at(security.allowsPlainHttp(host) && !asksForHttps ? "http" : "https", host);
+}
+
+/** Docker Hub's names of old are not where its API is. */
+export function canonicalHost(host: string): string {
+  return [DOCKER_HUB, "index.docker.io"].includes(host) ? DOCKER_HUB_API : host;
+}
+
+/** The same API over the other scheme. */
+export function withScheme(endpoint: Endpoint, scheme: "http" | "https"): Endpoint {
+  return { ...endpoint, api: new URL(`${scheme}://${endpoint.host}${endpoint.api.pathname}`) };
 }
 
 function at(scheme: "http" | "https", host: string): Endpoint {

@@ -1,15 +1,23 @@
 /**
  * The token exchange (distribution: token authentication, OAuth 2): credentials, or none, for a short-lived bearer token.
+ *
+ * User and password, or nobody, go by GET, which every token server understands; identity tokens by POST, as OAuth 2 has it.
+ * Where there is no such endpoint (404, 405, or the grant is not known) the identity token is presented once by GET, as the
+ * password of nobody: containerd does the same, and some servers take it. A server that refuses the identity token itself
+ * (401, or 400 for another reason) is believed.
  */
 import { z } from "zod";
 import { AppError } from "../../errors.ts";
 import type { Emit } from "../../events.ts";
 import { parseJsonDocument } from "../../image/json-document.ts";
-import type { Credential } from "./docker-config.ts";
-import { type HttpRequest, type HttpResponse, type Send, singleHeader } from "./http-client.ts";
-import { readAtMost } from "./read-body.ts";
-import { redactUrl } from "./redact-url.ts";
-import { parseRetryAfter } from "./retry.ts";
+import { basicAuthorization } from "../http/basic-authorization.ts";
+import type { HostTransport } from "../http/host-transport.ts";
+import { type HttpRequest, type HttpResponse, type Send, singleHeader } from "../http/http-client.ts";
+import { readAtMost } from "../http/read-body.ts";
+import { redactUrl } from "../http/redact-url.ts";
+import { parseRetryAfter } from "../http/retry.ts";
+import type { Credential } from "./credentials/docker-config.ts";
+import { tokenLifetimeMs } from "./token-lifetime.ts";
 
 export interface TokenRequest {
   /** The token server, as the registry's challenge named it; already checked for transport security. */
@@ -18,6 +26,8 @@ export interface TokenRequest {
   /** Space-separated, as in the challenge. */
   readonly scope: string;
   readonly credential: Credential | undefined;
+  /** How the token server is reached. */
+  readonly transport?: HostTransport;
   readonly emit: Emit;
   readonly signal?: AbortSignal;
 }
@@ -29,26 +39,35 @@ export interface Token {
 
 const CLIENT_ID = "rootwright";
 const MAX_ANSWER_BYTES = 256 * 1024;
-/** What the specification gives a token that does not say. */
-const DEFAULT_LIFETIME_S = 60;
+const NO_TOKEN_SERVER_HINT =
+  "the registry names that address as its token server, but it answers as none; ask who runs the registry";
 
 const answerSchema = z.object({
   token: z.string().exactOptional(),
   access_token: z.string().exactOptional(),
-  expires_in: z.number().exactOptional(),
+  // not worth failing for: see tokenLifetimeMs
+  expires_in: z.unknown().exactOptional(),
+  issued_at: z.unknown().exactOptional(),
 });
+/** RFC 6749, 5.2 */
+const refusalSchema = z.object({ error: z.string() });
 
 /** Throws AppError `registry-denied` when the credentials are refused, `registry-error` for anything else. */
 export async function fetchToken(send: Send, request: TokenRequest): Promise<Token> {
   const { credential } = request;
-  if (credential?.kind === "registry-token") return { value: credential.token, lifetimeMs: DEFAULT_LIFETIME_S * 1000 };
-  const response = await send(
-    credential?.kind === "identity-token" ? refreshRequest(request, credential.token) : getRequest(request),
-  );
+  if (credential?.kind === "registry-token") return { value: credential.token, lifetimeMs: tokenLifetimeMs({}) };
+  const response =
+    credential?.kind === "identity-token"
+      ? await refresh(send, request, credential.token)
+      : await send(getRequest(request));
   if (response.status !== 200) throw await tokenError(response, request);
   const what = `the token from ${redactUrl(request.realm)}`;
   const bytes = await readAtMost(response, MAX_ANSWER_BYTES);
-  if (bytes === undefined) throw new AppError("registry-error", `Cannot use ${what}: it is too large`);
+  if (bytes === undefined) {
+    throw new AppError("registry-error", `Cannot use ${what}: it has more than ${MAX_ANSWER_BYTES} bytes`, {
+      hint: NO_TOKEN_SERVER_HINT,
+    });
+  }
   const answer = parseJsonDocument(bytes, {
     schema: answerSchema,
     what,
@@ -58,10 +77,8 @@ export async function fetchToken(send: Send, request: TokenRequest): Promise<Tok
   const value = answer.token || answer.access_token;
   // anything else could not be sent in a header
   if (!value || !/^[\x21-\x7e]+$/.test(value))
-    throw new AppError("registry-error", `Cannot use ${what}: there is none in it`);
-  const { expires_in: lifetimeS = DEFAULT_LIFETIME_S } = answer;
-  // servers that say 0 mean that they do not say
-  return { value, lifetimeMs: (lifetimeS > 0 ? lifetimeS : DEFAULT_LIFETIME_S) * 1000 };
+    throw new AppError("registry-error", `Cannot use ${what}: there is none in it`, { hint: NO_TOKEN_SERVER_HINT });
+  return { value, lifetimeMs: tokenLifetimeMs(answer, singleHeader(response, "date")) };
 }
 
 function getRequest(request: TokenRequest): HttpRequest {
@@ -69,10 +86,37 @@ function getRequest(request: TokenRequest): HttpRequest {
   const url = new URL(request.realm);
   if (request.service !== undefined) url.searchParams.set("service", request.service);
   for (const scope of request.scope.split(" ")) if (scope !== "") url.searchParams.append("scope", scope);
-  if (credential?.kind !== "password") return { method: "GET", url, headers: {}, ...context(request) };
-  url.searchParams.set("account", credential.username);
+  if (credential === undefined) return { method: "GET", url, headers: {}, ...context(request) };
   url.searchParams.set("client_id", CLIENT_ID);
+  if (credential.kind !== "password") {
+    const authorization = basicAuthorization({ username: "", password: credential.token });
+    return { method: "GET", url, headers: { authorization }, ...context(request) };
+  }
+  url.searchParams.set("account", credential.username);
   return { method: "GET", url, headers: { authorization: basicAuthorization(credential) }, ...context(request) };
+}
+
+async function refresh(send: Send, request: TokenRequest, identityToken: string): Promise<HttpResponse> {
+  const response = await send(refreshRequest(request, identityToken));
+  const { status } = response;
+  const unknown = status === 404 || status === 405 || (status === 400 && (await isGrantUnknown(response)));
+  if (!unknown) return response;
+  await response.discard();
+  const message = `${redactUrl(request.realm)} answered ${status} to the exchange of an identity token: trying the older way, by GET`;
+  request.emit({ type: "decision", topic: "credentials", message });
+  return send(getRequest(request));
+}
+
+/** Reads the body; nobody else needs it. */
+async function isGrantUnknown(response: HttpResponse): Promise<boolean> {
+  try {
+    const bytes = await readAtMost(response, MAX_ANSWER_BYTES);
+    const refusal = refusalSchema.safeParse(JSON.parse(bytes?.toString("utf8") ?? ""));
+    return refusal.data?.error === "unsupported_grant_type";
+  } catch {
+    // no JSON, or a connection that broke: a refusal without a reason
+    return false;
+  }
 }
 
 function refreshRequest(request: TokenRequest, identityToken: string): HttpRequest {
@@ -87,12 +131,13 @@ function refreshRequest(request: TokenRequest, identityToken: string): HttpReque
   return { method: "POST", url: request.realm, headers, body: form.toString(), ...context(request) };
 }
 
-function context(request: TokenRequest): Pick<HttpRequest, "emit" | "signal"> {
-  return { emit: request.emit, ...(request.signal !== undefined && { signal: request.signal }) };
-}
-
-export function basicAuthorization(credential: { readonly username: string; readonly password: string }): string {
-  return `Basic ${Buffer.from(`${credential.username}:${credential.password}`, "utf8").toString("base64")}`;
+function context({ emit, signal, transport }: TokenRequest): Pick<HttpRequest, "emit" | "signal" | "queue"> {
+  return {
+    emit,
+    queue: "token",
+    ...(signal !== undefined && { signal }),
+    ...(transport !== undefined && { transport }),
+  };
 }
 
 async function tokenError(response: HttpResponse, request: TokenRequest): Promise<AppError> {
@@ -117,5 +162,8 @@ async function tokenError(response: HttpResponse, request: TokenRequest): Promis
       details,
     });
   }
-  return new AppError("registry-error", `Cannot get a token: ${where} answered ${status}`, { details });
+  const hint = details.temporary
+    ? "the failure is the token server's; try again later, or ask who runs the registry"
+    : NO_TOKEN_SERVER_HINT;
+  return new AppError("registry-error", `Cannot get a token: ${where} answered ${status}`, { hint, details });
 }

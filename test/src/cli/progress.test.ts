@@ -13,6 +13,14 @@ const EVENTS: readonly RootwrightEvent[] = [
   { ...LAYER, state: "done" },
 ];
 
+const WHAT = `https://example.com/${"images/".repeat(8)}app.aci`;
+const DOWNLOAD = { type: "download", what: WHAT, sizeBytes: 1000 } as const;
+const DOWNLOADS: readonly RootwrightEvent[] = [
+  { ...DOWNLOAD, state: "started", doneBytes: 0 },
+  { ...DOWNLOAD, state: "going", doneBytes: 500 },
+  { ...DOWNLOAD, state: "done", doneBytes: 1000 },
+];
+
 function record(events: readonly RootwrightEvent[], open: typeof lineProgress, explain = false): string {
   let text = "";
   using progress = open({ write: (more) => (text += more), columns: 60 }, explain);
@@ -23,6 +31,10 @@ function record(events: readonly RootwrightEvent[], open: typeof lineProgress, e
 describe("lineProgress", () => {
   test("writes a line for each change of state, and none for bytes", () => {
     expect(record(EVENTS, lineProgress)).toMatch(/^layer 1\/1 sha256:[0-9a-f]{12} unpacked \(1000 B\)\n$/);
+  });
+
+  test("writes a line for the start and the end of a download", () => {
+    expect(record(DOWNLOADS, lineProgress)).toBe(`fetching ${WHAT}\n${WHAT} fetched (1000 B)\n`);
   });
 
   test("tells requests and starts when asked to explain", () => {
@@ -42,5 +54,18 @@ describe("barProgress", () => {
     expect(text).toContain("[####");
     for (const line of stripVTControlCharacters(text).split("\n")) expect(line.length).toBeLessThan(60);
     expect(text).toContain("\x1b[1A\x1b[J");
+  });
+
+  test.each([
+    ["a bar for a download", DOWNLOADS, "/app.aci  [####"],
+    [
+      "the bytes of a download whose size nobody knows",
+      [{ type: "download", what: WHAT, state: "started", doneBytes: 500 } as const],
+      "/app.aci    500 B\n",
+    ],
+  ] as const)("draws %s, no wider than the terminal", (_what, events, expected) => {
+    const text = stripVTControlCharacters(record(events, barProgress));
+    expect(text).toContain(expected);
+    for (const line of text.split("\n")) if (!line.endsWith("fetched (1000 B)")) expect(line.length).toBeLessThan(60);
   });
 });

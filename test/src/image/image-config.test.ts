@@ -1,4 +1,6 @@
-/** Image configurations as Docker and others write them. */
+/** Image configurations as Docker and others write them, and as somebody would who means harm. */
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { diffIdsFor, parseImageConfig, requirePlatform } from "../../../src/image/image-config.ts";
 import { parsePlatform } from "../../../src/image/platform.ts";
@@ -56,6 +58,52 @@ describe("an image configuration", () => {
   });
 });
 
+describe("an image configuration that is too much", () => {
+  const many = Array.from({ length: 10_001 }, (_, at) => String(at));
+  const record = (value: unknown): unknown => Object.fromEntries(many.map((name) => [name, value]));
+
+  test.each<readonly [string, unknown]>([
+    ["rootfs.diff_ids", { rootfs: { diff_ids: many } }],
+    ["history", { history: many, rootfs: ROOTFS }],
+    ...["Env", "Cmd", "Entrypoint", "Shell"].map((name) => [`config.${name}`, inConfig({ [name]: many })] as const),
+    ...["Volumes", "ExposedPorts"].map((name) => [`config.${name}`, inConfig({ [name]: record({}) })] as const),
+    ...["Labels", "Healthcheck"].map((name) => [`config.${name}`, inConfig({ [name]: record("") })] as const),
+    ["config.Volumes./x", inConfig({ Volumes: { "/x": record(1) } })],
+  ])("is refused for the length of %s, before a member is looked at", (where, document) => {
+    expect(() => parse(document)).toThrow(
+      expect.objectContaining({
+        code: "manifest-invalid",
+        message: `Cannot use the configuration of x: ${where} has more than 10000 entries`,
+      }),
+    );
+  });
+
+  // what is measured is a heap of its own: one that overflows ends its thread, and nothing else
+  test.each(["short values", "wrong values", "as many values as are parsed"])(
+    "is refused at 15 MiB of %s with little memory",
+    async (kind) => {
+      const module = JSON.stringify(new URL("../../../src/image/image-config.ts", import.meta.url).href);
+      const program = `
+        const { parentPort, workerData } = require("node:worker_threads");
+        const piece = { "short values": '""', "wrong values": "1" }[workerData] ?? '"' + "x".repeat(62) + '"';
+        const env = Array(Math.floor(15 * 2 ** 20 / (piece.length + 1))).fill(piece).join();
+        const bytes = Buffer.from('{"rootfs":{},"config":{"Env":[' + env + "]}}");
+        import(${module}).then(({ parseImageConfig }) => {
+          try { parseImageConfig(bytes, "x"); } catch ({ code }) { parentPort.postMessage(code); }
+        });`;
+      const worker = new Worker(program, {
+        eval: true,
+        workerData: kind,
+        execArgv: ["--disable-warning=ExperimentalWarning"],
+        resourceLimits: { maxOldGenerationSizeMb: 128 },
+      });
+      expect(await once(worker, "message")).toEqual(["manifest-invalid"]);
+      await worker.terminate();
+    },
+    20_000,
+  );
+});
+
 describe("requirePlatform", () => {
   const of = (fields: object): ReturnType<typeof parse> => parse({ ...fields, rootfs: ROOTFS });
   const amd64 = parsePlatform("linux/amd64");
@@ -77,6 +125,10 @@ describe("requirePlatform", () => {
     );
   });
 });
+
+function inConfig(config: unknown): unknown {
+  return { config, rootfs: ROOTFS };
+}
 
 function parse(document: unknown): ReturnType<typeof parseImageConfig> {
   return parseImageConfig(Buffer.from(JSON.stringify(document)), "x");

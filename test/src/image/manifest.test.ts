@@ -44,9 +44,12 @@ describe("a manifest", () => {
   test.each([
     ["is not JSON", Buffer.from("{"), {}, /not JSON/],
     ["is not UTF-8", Buffer.from([0x22, 0xff, 0x22]), {}, /not UTF-8/],
-    ["is too large", Buffer.alloc(4 * 1024 * 1024 + 1, " "), {}, /more than the limit/],
-    ["is nested too deeply", Buffer.from("[".repeat(1_000_000) + "]".repeat(1_000_000)), {}, /deeply|expected object/i],
-    ["is an array", bytes([]), {}, /expected object/],
+    ["is too large", Buffer.alloc(16 * 1024 * 1024 + 1, " "), {}, /more than the limit/],
+    ["is nested too deeply", Buffer.from("[".repeat(100_000) + "]".repeat(100_000)), {}, /deeply/],
+    ["has more values than any", Buffer.alloc(16 * 1024 * 1024, "[],"), {}, /more than the limit of 250000 values/],
+    ["has more layers than any", bytes({ ...DOCKER, layers: Array(10_001).fill({}) }), {}, /more than 10000 entries/],
+    ["is an array", bytes([]), {}, /should be an object/],
+    ["is a page", Buffer.from("<html>"), { contentType: "text/html; charset=utf-8" }, /not JSON.*"text\/html"/],
     ["has no schemaVersion", bytes({ config: CONFIG, layers: LAYERS }), {}, /schemaVersion is missing/],
     ["has no layers", bytes({ schemaVersion: 2, config: CONFIG }), {}, /layers/],
     ["has neither layers nor manifests", bytes({ schemaVersion: 2 }), {}, /config/],
@@ -75,12 +78,36 @@ describe("a manifest", () => {
     [
       "a Helm chart",
       { ...DOCKER, config: { ...CONFIG, mediaType: "application/vnd.cncf.helm.config.v1+json" } },
-      /artifact/,
+      /a Helm chart/,
     ],
     [
       "a Docker plugin",
       { ...DOCKER, config: { ...CONFIG, mediaType: "application/vnd.docker.plugin.v1+json" } },
       /artifact/,
+    ],
+    [
+      "a WebAssembly module",
+      { ...DOCKER, config: { ...CONFIG, mediaType: "application/vnd.wasm.config.v0+json" } },
+      /a WebAssembly module/,
+    ],
+    [
+      "a cosign signature",
+      { ...DOCKER, layers: [{ ...CONFIG, mediaType: "application/vnd.dev.cosign.simplesigning.v1+json" }] },
+      /layer 1 is a cosign signature/,
+    ],
+    [
+      "an artifact with an empty configuration",
+      {
+        ...DOCKER,
+        config: { ...CONFIG, mediaType: "application/vnd.oci.empty.v1+json" },
+        layers: [{ ...CONFIG, mediaType: "application/spdx+json" }],
+      },
+      /an artifact, a software bill of materials/,
+    ],
+    [
+      "an artifact by its own word",
+      { ...DOCKER, artifactType: "application/vnd.example.thing" },
+      /vnd\.example\.thing/,
     ],
     ["an OCI artifact manifest", { schemaVersion: 2, mediaType: types.OCI_ARTIFACT_MANIFEST, blobs: [] }, /artifact/],
     ["an unknown layer", { ...DOCKER, layers: [{ ...CONFIG, mediaType: "application/x-other" }] }, /layer 1/],
@@ -96,10 +123,28 @@ describe("a manifest", () => {
     );
   });
 
+  test("may say that its artifact type is an image's, and have a subject", () => {
+    const document = { ...DOCKER, artifactType: types.OCI_CONFIG, subject: CONFIG };
+    expect(parseManifest(bytes(document), { what: "x" })).not.toHaveProperty("subject");
+  });
+
+  test("does not put what it calls itself on a terminal", () => {
+    const document = { ...DOCKER, mediaType: `\u001b[31m\u202e${"x".repeat(500)}` };
+    expect(() => parseManifest(bytes(document), { what: "x" })).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(/^[ -~…]{1,250}$/) }),
+    );
+  });
+
   test("is not taken for an index, nor an index for it", () => {
     expect(() => parseIndex(bytes(DOCKER), { what: "x" })).toThrow("manifest where an index was promised");
     expect(() => parseManifest(bytes(INDEX), { what: "x" })).toThrow("index where a manifest was promised");
   });
+});
+
+test("a page in the place of a manifest is told to be a login page's or a proxy's", () => {
+  const parse = (contentType: string) => () => parseManifest(Buffer.from("<html>"), { what: "x", contentType });
+  expect(parse("text/html")).toThrow(expect.objectContaining({ hint: expect.stringContaining("login page") }));
+  expect(parse(types.OCI_MANIFEST)).toThrow(expect.objectContaining({ hint: undefined }));
 });
 
 describe("an index", () => {

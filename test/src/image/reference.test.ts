@@ -43,12 +43,54 @@ const ACCEPTED: readonly (readonly [string, string])[] = [
   ["docker-archive:a.tar.gz:x", "docker-archive:a.tar.gz:docker.io/library/x:latest"],
   ["docker-archive:saved:x:1", "docker-archive:saved:docker.io/library/x:1"],
   ["docker-archive:dir.tar/file:x", "docker-archive:dir.tar/file:docker.io/library/x:latest"],
+  ["docker-archive:a.tar:@0", "docker-archive:a.tar:@0"],
+  ["docker-archive:saved:@12", "docker-archive:saved:@12"],
+  ["docker-archive:some/dir/", "docker-archive:some/dir"],
+  ["docker-archive:dir/:x", "docker-archive:dir:docker.io/library/x:latest"],
+  ["docker-archive:/x/a:b/", "docker-archive:/x/a:b/"],
+  ["docker-archive:/x/a:b/saved/:x:1", "docker-archive:/x/a:b/saved/:docker.io/library/x:1"],
+  ["docker-archive:/x/a:b/saved/:@1", "docker-archive:/x/a:b/saved/:@1"],
+  ["docker-archive:/x/a.tar:b/", "docker-archive:/x/a.tar:b/"],
+  ["docker-archive:/", "docker-archive:/"],
+  [`docker-archive:a.tar@${D}`, `docker-archive:a.tar@${D}`],
+  [`docker-archive:a.tar:x@${D}`, `docker-archive:a.tar:docker.io/library/x:latest@${D}`],
+  [`docker-archive:a.tar:@1@${D}`, `docker-archive:a.tar:@1@${D}`],
+  [`docker-archive:/x/a:b/@${D}`, `docker-archive:/x/a:b/@${D}`],
+  [`docker-archive:/x/app@${D}.tar`, `docker-archive:/x/app@${D}.tar`],
+  [`docker-archive:/x/app@${D}/`, `docker-archive:/x/app@${D}/`],
+  ["oci:some/dir", "oci:some/dir"],
+  ["oci:some/dir/", "oci:some/dir"],
+  ["oci:/x/dir:1", "oci:/x/dir:1"],
+  ["oci:/x/dir/:1", "oci:/x/dir:1"],
+  ["oci:dir:example.com:5000/team/app:1", "oci:dir:example.com:5000/team/app:1"],
+  ["oci:dir:app+1_x@y", "oci:dir:app+1_x@y"],
+  ["oci:dir:@3", "oci:dir:@3"],
+  [`oci:/x/dir@${D}`, `oci:/x/dir@${D}`],
+  ["oci:/x/busybox:latest/", "oci:/x/busybox:latest/"],
+  ["oci:/x/busybox:latest/:1", "oci:/x/busybox:latest/:1"],
+  ["oci:/x/busybox:latest/:@1", "oci:/x/busybox:latest/:@1"],
+  [`oci:/x/busybox:latest/@${D}`, `oci:/x/busybox:latest/@${D}`],
+  [`oci:dir:1@${D}`, `oci:dir:1@${D}`],
+  [`oci:dir:@1@${D}`, `oci:dir:@1@${D}`],
+  [`oci:dir:h:5000/x:1@${D}`, `oci:dir:h:5000/x:1@${D}`],
+  [`oci:/x/app@${D}/`, `oci:/x/app@${D}/`],
+  ["oci:/", "oci:/"],
+  ["oci-archive:a.tar", "oci-archive:a.tar"],
+  ["oci-archive:busybox:latest.tar:1", "oci-archive:busybox:latest.tar:1"],
+  ["oci-archive:busybox:latest.tar.gz", "oci-archive:busybox:latest.tar.gz"],
+  [`oci-archive:busybox:latest.tar@${D}`, `oci-archive:busybox:latest.tar@${D}`],
+  ["oci-archive:saved:1", "oci-archive:saved:1"],
+  [`oci-archive:/x/app@${D}.tar`, `oci-archive:/x/app@${D}.tar`],
 ];
 
 /** What the user writes → a word of the message, and of the hint. */
 const REFUSED: readonly (readonly [string, RegExp, RegExp?])[] = [
   ["", /empty/],
   ["a@b@c", /more than one @/],
+  ["user:pw@example.com/x", /"…@example\.com\/x": credentials do not belong/, /docker login.*docker_config/],
+  ["user@example.com/x", /credentials do not belong/],
+  [`user:pw@h:5000/x@${D}`, /"…@h:5000\/x@sha256:.*credentials do not belong/],
+  ["docker://user:pw@example.com/x", /credentials do not belong/],
   ["busybox:latest@sha256:ab", /digest is malformed/, /64/],
   [`busybox@${D.toUpperCase()}`, /digest is malformed/],
   ["busybox@", /digest is malformed/],
@@ -81,15 +123,26 @@ const REFUSED: readonly (readonly [string, RegExp, RegExp?])[] = [
   ["a\nb", /component/],
   [`x/${"a".repeat(250)}`, /longer than 255/],
   [D.slice(7), /image ID/],
-  ["oci:some/dir", /no source for oci:/],
-  ["oci-archive:a.tar", /no source for oci-archive:/],
-  ["appc:example.com/x", /no source for appc:/],
+  ["containers-storage:x", /no source for containers-storage:/],
+  ["oci:", /path is empty/],
+  ["oci::1", /path is empty/],
+  ["oci:dir:", /name after the path is empty/],
+  ["oci:dir:a b", /neither a tag nor a reference/, /ends in a slash/],
+  ["oci:dir:../x", /neither a tag nor a reference/],
+  ["oci:dir:@x", /not the position/, /counted from 0/],
+  ["oci:dir:@01", /not the position/],
+  ["oci:dir@sha256:ab", /digest is malformed/, /64/],
+  ["oci-archive:", /path is empty/],
+  ["oci-archive:a\0b", /NUL/],
   ["docker://", /empty/],
   ["docker:///", /empty/],
   ["docker-archive:", /path is empty/],
   ["docker-archive:a.tar:", /after the path is empty/],
-  ["docker-archive:a.tar:@0", /by name/],
-  [`docker-archive:a.tar:x@${D}`, /by tag/],
+  ["docker-archive:a.tar:@-1", /not the position/, /counted from 0/],
+  ["docker-archive:a.tar:@9999999", /not the position/],
+  ["docker-archive:a.tar:x@sha256:ab", /digest is malformed/, /64/],
+  ["docker-archive:a.tar@sha256:ab", /digest is malformed/],
+  ["docker-archive:a/:", /after the path is empty/],
   ["docker-archive:a.tar:X", /lower case/],
 ];
 
@@ -121,7 +174,20 @@ describe("parseReference", () => {
 
   test("makes the path of an archive absolute against the working directory that it is given", () => {
     expect(parseReference("docker-archive:../a.tar", "/x/y")).toMatchObject({ path: "/x/a.tar" });
+    expect(parseReference("oci:../dir:1", "/x/y")).toMatchObject({ path: "/x/dir", name: "1" });
+    expect(parseReference("oci-archive:a.tar:@1", "/x")).toMatchObject({ path: "/x/a.tar", position: 1 });
   });
+
+  test.each(["docker-archive:saved", "oci:saved", "oci-archive:saved:1"])(
+    "gives %s a name that means the same image wherever the working directory has colons",
+    (text) => {
+      for (const cwd of ["/a:b", "/a.tar:b/c", "/a/:b", `/a@${D}`, "/a:"]) {
+        const reference = parseReference(text, cwd);
+        const { asTyped: _, ...meant } = reference;
+        expect(parseReference(formatReference(reference))).toMatchObject(meant);
+      }
+    },
+  );
 
   test("does not let a reference put control characters into its message", () => {
     expect(errorOf(() => parseReference("a\u001b[31mb")).message).not.toContain("\u001b");
@@ -137,3 +203,27 @@ function errorOf(action: () => unknown): AppError {
   }
   throw new Error("nothing was thrown");
 }
+
+test.each([
+  "user:secret@h.io/x:1",
+  `user:secret@h.io/x@${D}`,
+  "user:s/secret@h.io/x",
+  "user:s@secret@h.io/x",
+  "user:s@secret@h.io",
+  "user:secret@h.io",
+  "docker://user:s/secret@h.io/x",
+  "https://user:secret@h.io/x",
+  "https://user:s/secret@h.io/x",
+])("the password in %s is not told", (text) => {
+  const told = (): string => {
+    try {
+      parseReference(text);
+      return "nothing was thrown";
+    } catch (error) {
+      const { message, hint } = error as { readonly message: string; readonly hint?: string };
+      return `${message} ${hint}`;
+    }
+  };
+  expect(told()).toMatch(/…@h\.io/);
+  expect(told()).not.toContain("secret");
+});

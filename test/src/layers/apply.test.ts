@@ -303,3 +303,64 @@ describe("an ordinary user's layer", () => {
     expect(entries.get("null")).toMatchObject({ type: "character", major: 1, minor: 3 });
   });
 });
+
+describe("directories that paths imply", () => {
+  test("count as entries", async () => {
+    const entries = Array.from({ length: 5 }, (_, at): TarEntry => ({ name: `${at}/a/b/c/f`, content: "" }));
+    const made = await unpacker.unpack(entries, { limits: { maxEntries: 25 } });
+    expect(made.result.entryCount).toBe(26); // with the root, which is there before
+    await expect(unpacker.unpack(entries, { limits: { maxEntries: 24 } })).rejects.toMatchObject({
+      code: "layer-too-large",
+      hint: expect.stringContaining("max_entries"),
+    });
+  });
+
+  test("count when whiteouts imply them, and when a whitelist asks for them", async () => {
+    const limits = { maxEntries: 3 };
+    const refused = { code: "layer-too-large" };
+    await expect(unpacker.unpack([{ name: "a/b/c/.wh.d" }], { limits })).rejects.toMatchObject(refused);
+    const part = { directory: "rootfs", whitelists: [["/a/b/c/d/"]] };
+    await expect(unpacker.unpack([{ name: "manifest", content: "" }], { limits, part })).rejects.toMatchObject(refused);
+  });
+
+  test("of a bomb are refused before they are many", async () => {
+    const entries = Array.from(
+      { length: 60 },
+      (_, at): TarEntry => ({ name: `${at}${"/a".repeat(2000)}`, content: "" }),
+    );
+    await expect(unpacker.unpack(entries)).rejects.toMatchObject({ code: "layer-too-large" });
+    const [layer] = readdirSync(unpacker.path).filter((name) => /^layer-[0-9]+$/.test(name));
+    expect(readdirSync(join(unpacker.path, String(layer), "fs"))).toEqual([]);
+  });
+});
+
+describe("a path", () => {
+  const deep = (names: number): string => Array.from({ length: names }, () => "a").join("/");
+
+  test("may be as deep as the limit", async () => {
+    expect((await unpacker.unpack([{ name: deep(512), content: "x" }])).entries.has(deep(512))).toBe(true);
+    const limits = { maxDepth: 600 };
+    expect((await unpacker.unpack([{ name: deep(600), content: "x" }], { limits })).entries.has(deep(600))).toBe(true);
+  });
+
+  test.each([
+    ["of a file", [{ name: deep(513), content: "x" }]],
+    ["of a directory", [{ name: `${deep(513)}/`, type: "dir" }]],
+    ["of a whiteout", [{ name: `${deep(512)}/.wh.b` }]],
+    ["that a hard link names", [{ name: "b", type: "hardlink", linkname: deep(513) }]],
+    [
+      "behind links",
+      [
+        { name: `${deep(300)}/`, type: "dir" },
+        { name: "l", type: "symlink", linkname: deep(300) },
+        { name: `l/${deep(250)}`, content: "x" },
+      ],
+    ],
+  ] as readonly [string, readonly TarEntry[]][])("%s that is deeper is refused", async (_where, entries) => {
+    await expect(unpacker.unpack(entries)).rejects.toMatchObject({
+      code: "layer-too-large",
+      message: "Cannot unpack a layer: it has a path of more than 512 names",
+      hint: expect.stringContaining("max_depth"),
+    });
+  });
+});

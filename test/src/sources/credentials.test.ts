@@ -100,7 +100,7 @@ describe("config.json", () => {
     ["auths that are no object", JSON.stringify({ auths: "secret-in-here" })],
   ])("with %s is an error that quotes nothing of it", async (_, text) => {
     const error = await createCredentials({ dockerConfig: text })
-      .find("a.io")
+      .find({ host: "a.io" })
       .catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "credentials-invalid" });
     expect(JSON.stringify([String(error), (error as AppError).hint, String((error as AppError).cause)])).not.toContain(
@@ -123,14 +123,14 @@ describe("places", () => {
     const others = { dockerAuthConfig: JSON.stringify({ auths: { "b.io": { username: "x", password: "p" } } }) };
     for (const dockerConfig of [path, pathToFileURL(path).href, entry("file")]) {
       const credentials = createCredentials({ dockerConfig, ...others });
-      expect(await credentials.find("a.io")).toMatchObject({ username: "file" });
-      expect(await credentials.find("b.io")).toBeUndefined();
+      expect(await credentials.find({ host: "a.io" })).toMatchObject({ username: "file" });
+      expect(await credentials.find({ host: "b.io" })).toBeUndefined();
     }
   });
 
   test("a configured file that is missing is an error", async () => {
     const credentials = createCredentials({ dockerConfig: join(temp.path, "none.json") });
-    await expect(credentials.find("a.io")).rejects.toMatchObject({ code: "credentials-invalid" });
+    await expect(credentials.find({ host: "a.io" })).rejects.toMatchObject({ code: "credentials-invalid" });
   });
 
   test("DOCKER_AUTH_CONFIG comes before config.json, which serves what it does not know", async () => {
@@ -139,21 +139,21 @@ describe("places", () => {
       JSON.stringify({ auths: { "a.io": { username: "file" }, "b.io": { username: "file" } } }),
     );
     const credentials = createCredentials({ dockerAuthConfig: entry("variable"), dockerConfigDir: temp.path });
-    expect(await credentials.find("a.io")).toMatchObject({ username: "variable" });
-    expect(await credentials.find("b.io")).toMatchObject({ username: "file" });
+    expect(await credentials.find({ host: "a.io" })).toMatchObject({ username: "variable" });
+    expect(await credentials.find({ host: "b.io" })).toMatchObject({ username: "file" });
   });
 
   test("DOCKER_AUTH_CONFIG has auths and nothing else", async () => {
     const credentials = createCredentials({ dockerAuthConfig: JSON.stringify({ auths: {}, credsStore: "x" }) });
-    await expect(credentials.find("a.io")).rejects.toMatchObject({ code: "credentials-invalid" });
+    await expect(credentials.find({ host: "a.io" })).rejects.toMatchObject({ code: "credentials-invalid" });
   });
 
   test("the user's own config.json is in .docker, and may be missing", async () => {
     const credentials = (): ReturnType<typeof createCredentials> => createCredentials({ home: temp.path });
-    expect(await credentials().find("a.io")).toBeUndefined();
+    expect(await credentials().find({ host: "a.io" })).toBeUndefined();
     await mkdir(join(temp.path, ".docker"));
     await writeFile(join(temp.path, ".docker/config.json"), entry("home"));
-    expect(await credentials().find("a.io")).toMatchObject({ username: "home" });
+    expect(await credentials().find({ host: "a.io" })).toMatchObject({ username: "home" });
   });
 });
 
@@ -216,5 +216,5 @@ describe("credential helpers", () => {
 });
 
 function find(config: unknown, host: string): ReturnType<ReturnType<typeof createCredentials>["find"]> {
-  return createCredentials({ dockerConfig: JSON.stringify(config) }).find(host);
+  return createCredentials({ dockerConfig: JSON.stringify(config) }).find({ host });
 }

@@ -1,15 +1,17 @@
 /** `docker save` archives, read in place: every layout that is out there, and every way in which one can be broken. */
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, truncate, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { silent } from "../../../src/events.ts";
 import { parsePlatform } from "../../../src/image/platform.ts";
 import { parseReference } from "../../../src/image/reference.ts";
+import { digestOfRange, readStart } from "../../../src/sources/archives/read-range.ts";
 import { createSources } from "../../../src/sources/index.ts";
 import type { ResolvedImage, ResolvedLayer } from "../../../src/sources/source.ts";
-import { missingPrograms, skopeoCopy } from "../../support/peers.ts";
+import { missingPrograms, run, skopeoCopy } from "../../support/peers.ts";
+import { openPodman, type Podman } from "../../support/podman.ts";
 import {
   type BuiltImage,
   buildImage,
@@ -20,6 +22,8 @@ import {
   writeOciLayout,
 } from "../../support/tar-builder.ts";
 import { openTempDir, type TempDir } from "../../support/temp-dir.ts";
+import { NO_WORKSHOP } from "../../support/workshop.ts";
+import { type Archives, decisions, errorOf, expectWholeLayers, openArchives, tarInto } from "./open-archives.ts";
 
 const LAYERS = [[{ name: "a", content: "first" }], [{ name: "b", content: "second" }]];
 const CONFIG = { architecture: "amd64", config: { Cmd: ["/a"] } };
@@ -144,10 +148,31 @@ describe("choosing an image", () => {
     expect((await resolve(`docker-archive:${path}:${name}`)).config.descriptor.digest).toBe(found.config.digest);
   });
 
-  test.each(["", ":team/app:3"])("lists what is inside when %j names none of several", async (asked) => {
+  test.each([
+    ["", "archive-ambiguous"],
+    [":team/app:3", "image-unknown"],
+    [":@2", "image-unknown"],
+  ])("lists what is inside when %j names none of several", async (asked, code) => {
     await writeTwo();
     const error = await resolve(`docker-archive:${path}${asked}`).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: "image-unknown", message: expect.stringMatching(/busybox:1.*team\/app:2/) });
+    expect(error).toMatchObject({ code, message: expect.stringMatching(/busybox:1.*team\/app:2/) });
+  });
+
+  test.each([
+    [0, image],
+    [1, other],
+  ])("takes number %i, counted from 0", async (position, found) => {
+    await writeTwo();
+    const resolved = await resolve(`docker-archive:${path}:@${position}`);
+    expect(resolved.config.descriptor.digest).toBe(found.config.digest);
+    expect(resolved.name).toBe(`docker-archive:${path}:@${position}`);
+  });
+
+  test("takes the last of several that have one name, as loading all would leave it", async () => {
+    const manifest = [describeImage(image, ["app:1"]), describeImage(other, ["app:1"])];
+    const entries = [...archiveEntries(image), ...archiveEntries(other)].filter(({ name }) => name !== "manifest.json");
+    await writeFile(path, buildLayer([...entries, { name: "manifest.json", content: JSON.stringify(manifest) }]));
+    expect((await resolve(`docker-archive:${path}:app:1`)).config.descriptor.digest).toBe(other.config.digest);
   });
 
   test("does not take the only image for another name", async () => {
@@ -156,25 +181,87 @@ describe("choosing an image", () => {
   });
 });
 
+describe("a digest beside the path", () => {
+  const other = buildImage([[{ name: "c" }]], CONFIG);
+
+  test("is that of the configuration, or of the manifest that is made", async () => {
+    await writeDockerArchive(path, image, ["app:1"]);
+    const { manifest } = await resolve(`docker-archive:${path}:app:1`);
+    for (const digest of [image.config.digest, manifest.descriptor.digest]) {
+      for (const asked of ["", ":app:1", ":@0"]) {
+        const resolved = await resolve(`docker-archive:${path}${asked}@${digest}`);
+        expect(resolved.config.descriptor.digest).toBe(image.config.digest);
+      }
+    }
+  });
+
+  test("finds one of several, past those for other platforms", async () => {
+    const arm = buildImage([[{ name: "c" }]], { ...CONFIG, architecture: "arm64" });
+    const manifest = [arm, image, other].map((built) => describeImage(built, null));
+    const entries = [arm, image, other].flatMap((built) => archiveEntries(built));
+    const list = { name: "manifest.json", content: JSON.stringify(manifest) };
+    await writeFile(path, buildLayer([...entries.filter(({ name }) => name !== "manifest.json"), list]));
+    const made = (await resolve(`docker-archive:${path}:@2`)).manifest.descriptor.digest;
+    expect((await resolve(`docker-archive:${path}@${made}`)).config.descriptor.digest).toBe(other.config.digest);
+    expect((await resolve(`docker-archive:${path}@${image.config.digest}`)).layers).toHaveLength(2);
+  });
+
+  test("must hold beside a name, and be somebody's", async () => {
+    await writeDockerArchive(path, image, ["app:1"]);
+    for (const asked of [`:app:1@${other.config.digest}`, `@${other.config.digest}`, `:@0@${other.config.digest}`]) {
+      await expect(resolve(`docker-archive:${path}${asked}`)).rejects.toMatchObject({ code: "image-unknown" });
+    }
+    await expect(resolve(`docker-archive:${path}:app:2@${image.config.digest}`)).rejects.toMatchObject({
+      code: "image-unknown",
+      message: expect.stringContaining(`no docker.io/library/app:2 that is ${image.config.digest}`),
+    });
+  });
+});
+
+describe("a layer whose name states another digest than it has", () => {
+  const lie = "0".repeat(64);
+
+  test.each([`blobs/sha256/${lie}`, `${lie}.tar.gz`])(
+    "is blob-corrupt before anything is unpacked: %s",
+    async (name) => {
+      await writeFile(path, buildLayer(archiveEntries(buildImage([LAYERS[0] ?? []], CONFIG), [name])));
+      const error = await errorOf(resolve(`docker-archive:${path}`));
+      expect(error).toMatchObject({
+        code: "blob-corrupt",
+        message: expect.stringContaining(name),
+        hint: expect.stringContaining("save it again"),
+      });
+    },
+  );
+});
+
 describe("a broken archive", () => {
   test("that is missing is archive-missing", async () => {
-    await expect(resolve(`docker-archive:${path}`)).rejects.toMatchObject({ code: "archive-missing" });
+    await expect(resolve(`docker-archive:${path}`)).rejects.toMatchObject({
+      code: "archive-missing",
+      message: `Cannot use ${path}: there is no such file or directory`,
+      hint: "check the path",
+    });
+    await expect(resolve(`docker-archive:${temp.path}/app:latest`)).rejects.toMatchObject({
+      code: "archive-missing",
+      hint: expect.stringContaining(`docker-archive:${temp.path}/app:latest/`),
+    });
     await expect(resolve(`docker-archive:${path}/below.tar`)).rejects.toMatchObject({ code: "archive-missing" });
   });
 
   test.each<readonly [string, () => Buffer, RegExp]>([
     ["is empty", () => Buffer.alloc(0), /empty/],
-    ["is garbage", () => createHash("sha512").update("x").digest().subarray(0, 50), /truncated/],
+    ["is garbage", () => createHash("sha512").update("x").digest().subarray(0, 50), /no tar file/],
     ["is more garbage", () => Buffer.alloc(5000, "garbage "), /no tar file/],
-    ["is gzipped", () => gzipSync(Buffer.alloc(10_240)), /compressed as a whole \(gzip\)/],
     [
       "has a bad checksum",
       () => Buffer.concat([Buffer.from("m"), buildLayer(archiveEntries(image)).subarray(1)]),
       /no tar file/,
     ],
-    ["has no manifest.json", () => buildLayer([{ name: "x" }]), /no manifest\.json/],
-    ["is of Docker before 1.10", () => buildLayer([{ name: "repositories", content: "{}" }]), /before 1\.10/],
-    ["is an OCI archive", () => buildLayer([{ name: "oci-layout", content: "{}" }]), /OCI archive/],
+    ["has no manifest.json", () => buildLayer([{ name: "x" }]), /no manifest\.json.* but x$/],
+    ["has nothing at all", () => buildLayer([]), /nothing in it/],
+    ["is an OCI archive", () => buildLayer([{ name: "oci-layout" }, { name: "index.json" }]), /is an OCI archive/],
+    ["is half an OCI archive", () => buildLayer([{ name: "oci-layout", content: "{}" }]), /no index\.json/],
     ["has no JSON in manifest.json", () => buildLayer([{ name: "manifest.json", content: "[" }]), /not JSON/],
     ["lists no image", () => buildLayer([{ name: "manifest.json", content: "[]" }]), /lists no image/],
     ["climbs out of itself", () => buildLayer([{ name: "../x" }]), /leads out/],
@@ -220,6 +307,27 @@ describe("a broken archive", () => {
     }
   });
 
+  test.skipIf(missingPrograms("mkfifo").length > 0)("that is a FIFO is not waited for (needs mkfifo)", async () => {
+    await run("mkfifo", [path]);
+    const error = await errorOf(resolve(`docker-archive:${path}`));
+    expect(error).toMatchObject({ code: "archive-invalid", hint: expect.stringContaining(`import - < ${path}`) });
+    // as it is when the FIFO comes only after the path was looked at
+    await expect(digestOfRange({ path, offset: 0, sizeBytes: 512 })).rejects.toMatchObject({ code: "archive-invalid" });
+    await expect(readStart({ path, offset: 0, sizeBytes: 512 }, 6)).rejects.toMatchObject({ code: "archive-invalid" });
+  });
+
+  test("that is a link to itself says that it cannot be opened, and what to look at", async () => {
+    await symlink(path, path);
+    const error = await errorOf(resolve(`docker-archive:${path}`));
+    expect(error).toMatchObject({ code: "archive-invalid", message: expect.stringContaining("ELOOP") });
+    expect(error.hint).toContain("links");
+  });
+
+  test("whose lists are no JSON says what to do", async () => {
+    await writeFile(path, buildLayer([{ name: "manifest.json", content: "[" }]));
+    expect((await errorOf(resolve(`docker-archive:${path}`))).hint).toContain("save it again");
+  });
+
   test("that is a directory is archive-invalid", async () => {
     await mkdir(path);
     await expect(resolve(`docker-archive:${path}`)).rejects.toMatchObject({
@@ -240,9 +348,145 @@ describe("a broken archive", () => {
   });
 });
 
+describe("what is no image archive", () => {
+  test.each<readonly [string, readonly string[], RegExp]>([
+    ["a file system", ["bin", "etc", "usr"], /docker export/],
+    ["an ACI", ["manifest", "rootfs"], /Appc/],
+    ["an OCI archive", ["oci-layout", "index.json"], /write oci-archive:/],
+  ])("is told by what is in it: %s", async (_, names, hint) => {
+    await writeFile(path, buildLayer(names.map((name) => ({ name }))));
+    await expect(resolve(`docker-archive:${path}`)).rejects.toMatchObject({ hint: expect.stringMatching(hint) });
+  });
+});
+
+describe("an archive of Docker 25 and later", () => {
+  const emptied = { ...image.manifest, digest: sha256(Buffer.from("{}")), size: 2 };
+  const index = { schemaVersion: 2, manifests: [emptied] };
+
+  test("is read by its manifest.json, whatever its OCI layout says (moby#47065)", async () => {
+    const layout = [
+      { name: "oci-layout", content: '{"imageLayoutVersion":"1.0.0"}' },
+      { name: "index.json", content: JSON.stringify(index) },
+    ];
+    await writeFile(path, buildLayer([...layout, ...archiveEntries(image)]));
+    await expectLayers(
+      (await resolve(`docker-archive:${path}`)).layers,
+      image.layers.map(({ digest }) => digest),
+    );
+  });
+});
+
+describe("an archive as crane writes it", () => {
+  test("has a configuration and layers named by their digests", async () => {
+    const layers = image.layers.map(({ digest }) => `${digest.slice(7)}.tar.gz`);
+    const manifest = [{ Config: image.config.digest, RepoTags: ["index.docker.io/library/app:1"], Layers: layers }];
+    const entries = [
+      { name: image.config.digest, content: image.blobs.get(image.config.digest) ?? "" },
+      ...image.layers.map(({ digest }, at) => ({ name: layers[at] ?? "", content: image.blobs.get(digest) ?? "" })),
+      { name: "manifest.json", content: JSON.stringify(manifest) },
+    ];
+    await writeFile(path, buildLayer(entries));
+    await expectLayers(
+      (await resolve(`docker-archive:${path}:app:1`)).layers,
+      image.layers.map(({ digest }) => digest),
+    );
+  });
+});
+
+describe("a directory of what an archive holds", () => {
+  test("is read like the archive", async () => {
+    await writeDockerArchive(path, image, ["app:1"]);
+    const packed = await resolve(`docker-archive:${path}:app:1`);
+    const unpacked = join(temp.path, "unpacked");
+    await mkdir(unpacked);
+    tarInto(unpacked, await readFile(path));
+    const resolved = await resolve(`docker-archive:${unpacked}:app:1`);
+    expect(resolved.manifest).toEqual(packed.manifest);
+    await expectWholeLayers(resolved, image.diffIds);
+  });
+});
+
+describe("an archive that is compressed as a whole", () => {
+  const tar = buildLayer(archiveEntries(image));
+  let archives: Archives;
+  beforeEach(async () => {
+    archives = await openArchives();
+  });
+  afterEach(() => archives[Symbol.asyncDispose]());
+
+  test.each([
+    ["gzip", gzipSync(tar)],
+    ["zstd", zstdCompressSync(tar)],
+  ])("by %s is expanded and then read like a plain one, whatever its name", async (_, bytes) => {
+    await writeFile(path, bytes);
+    const resolved = await archives.resolve(`docker-archive:${path}`);
+    await expectWholeLayers(resolved, image.diffIds);
+    expect(resolved.source).toBe(path);
+    expect(archives.expanded).toEqual([`archive ${path}`]);
+    // that it is, and why, the workshop says
+    expect(decisions(archives)).toEqual([expect.stringContaining("is read as a saved archive")]);
+  });
+
+  test.skipIf(missingPrograms("xz", "bzip2").length > 0)("by xz or bzip2 is too (needs xz, bzip2)", async () => {
+    for (const program of ["xz", "bzip2"]) {
+      await writeFile(path, tar);
+      await run(program, ["-k", "-f", path]);
+      const compressed = `${path}.${program === "xz" ? "xz" : "bz2"}`;
+      await expectWholeLayers(await archives.resolve(`docker-archive:${compressed}`), image.diffIds);
+    }
+  });
+
+  test("is not asked for where it is plain", async () => {
+    await writeFile(path, tar);
+    await archives.resolve(`docker-archive:${path}`);
+    expect(archives.expanded).toEqual([]);
+  });
+
+  test.each<readonly [string, Buffer, RegExp]>([
+    ["ends in the middle", gzipSync(tar).subarray(0, 300), /gzip stream is damaged or ends too early/],
+    ["is compressed twice", gzipSync(gzipSync(tar)), /compressed twice/],
+    ["is none inside", gzipSync(Buffer.alloc(5000, "garbage ")), /no tar file/],
+    ["is cut off inside", gzipSync(tar.subarray(0, 1500)), /truncated/],
+  ])("and %s is archive-invalid, under its own name", async (_, bytes, message) => {
+    await writeFile(path, bytes);
+    const error = await errorOf(archives.resolve(`docker-archive:${path}`));
+    expect(error).toMatchObject({ code: "archive-invalid", message: expect.stringMatching(message) });
+    expect(error.message).toContain(`archive ${path}`);
+  });
+});
+
+const noPodman = missingPrograms("podman").length > 0;
+
+describe.skipIf(noPodman)("what podman saves (needs podman: apt-get install podman)", () => {
+  let store: Podman;
+  beforeAll(async () => {
+    if (!noPodman) store = await openPodman(image, ["example.com/app:1", "example.com/other:2"]);
+  });
+  afterAll(() => store?.[Symbol.asyncDispose]());
+
+  test.each(["docker-archive", "docker-dir", "oci-archive", "oci-dir"])("as %s is read", async (format) => {
+    await using archives = await openArchives();
+    const saved = join(archives.path, "saved");
+    await store.podman("save", "--format", format, "-o", saved, "example.com/app:1");
+    const kind = format === "oci-dir" ? "oci" : format.replace("docker-dir", "docker-archive");
+    await expectWholeLayers(await archives.resolve(`${kind}:${saved}`), image.diffIds);
+  });
+
+  test("as one archive of several is read by name", async () => {
+    await using archives = await openArchives();
+    const saved = join(archives.path, "saved.tar");
+    await store.podman("save", "-m", "-o", saved, "example.com/app:1", "example.com/other:2");
+    await expectWholeLayers(await archives.resolve(`docker-archive:${saved}:example.com/other:2`), image.diffIds);
+  });
+});
+
 async function resolve(text: string): Promise<ResolvedImage> {
   await using sources = createSources({ insecureRegistries: [] });
-  return await sources.resolve(parseReference(text), { platform: parsePlatform("linux/amd64"), emit: silent });
+  return await sources.resolve(parseReference(text), {
+    platform: parsePlatform("linux/amd64"),
+    emit: silent,
+    workshop: NO_WORKSHOP,
+  });
 }
 
 /** Each layer is a range of the archive that holds just its bytes. */

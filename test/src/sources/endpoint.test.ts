@@ -1,7 +1,8 @@
 /** Where registries are, and which of them may be spoken to in plain http. */
 import { describe, expect, test } from "vitest";
+import { isLoopback } from "../../../src/sources/http/localhost.ts";
+import { createTransportSecurity } from "../../../src/sources/http/transport-security.ts";
 import { endpointFor, parseRegistryUrl } from "../../../src/sources/registry/endpoint.ts";
-import { createTransportSecurity, isLoopback } from "../../../src/sources/registry/transport-security.ts";
 
 const security = createTransportSecurity(["lab.example.com:5000", "10.0.0.7"]);
 

@@ -55,21 +55,26 @@ describe("a manifest", () => {
       "blob-corrupt",
     ],
     ["that is no JSON", lie("manifest", () => Buffer.from("<html>")), "app:1", "manifest-invalid"],
-    ["that is far too large", lie("manifest", () => Buffer.alloc(5 * 1024 * 1024, " ")), "app:1", "manifest-invalid"],
+    ["that is far too large", lie("manifest", () => Buffer.alloc(17 * 1024 * 1024, " ")), "app:1", "manifest-invalid"],
     [
       "served as another type",
       lie("manifest", (good) => good, { headers: { "content-type": MEDIA_TYPES.docker.manifest } }),
       "app:1",
       "manifest-invalid",
     ],
-    ["of schema 1", lie("manifest", () => Buffer.from('{"schemaVersion":1}')), "app:1", "media-type-unsupported"],
     [
-      "of schema 1, by its header",
+      "of schema 1, but of nothing else",
+      lie("manifest", () => Buffer.from('{"schemaVersion":1}')),
+      "app:1",
+      "manifest-invalid",
+    ],
+    [
+      "of schema 2, called schema 1 by its header",
       lie("manifest", (good) => good, {
         headers: { "content-type": "application/vnd.docker.distribution.manifest.v1+prettyjws" },
       }),
       pinned,
-      "media-type-unsupported",
+      "manifest-invalid",
     ],
   ])("%s is refused", async (_, wrong, name, code) => {
     const { error, requests } = await resolveAgainst([wrong], name);
@@ -135,8 +140,9 @@ describe("a configuration", () => {
     expect((await resolveAgainst([wrong])).error.code).toBe("blob-corrupt");
   });
 
-  test("that is missing is image-unknown", async () => {
-    expect((await resolveAgainst([fail("config", 404, { code: "BLOB_UNKNOWN" })])).error.code).toBe("image-unknown");
+  test("that is missing is image-unknown, and it is said who has lost it", async () => {
+    const { error } = await resolveAgainst([fail("config", 404, { code: "BLOB_UNKNOWN" })]);
+    expect(error).toMatchObject({ code: "image-unknown", hint: expect.stringContaining("lost it") });
   });
 
   test("inlined in the manifest is not fetched, and not trusted either", async () => {
@@ -193,6 +199,25 @@ describe("a passing failure", () => {
       message: expect.stringContaining("429"),
       hint: expect.stringContaining("86400 s"),
     });
+  });
+
+  test("of 429 waits as long as is asked in words", async () => {
+    const said = fault("any", (_, response) => {
+      const errors = [{ code: "TOOMANYREQUESTS", message: "retry-after: 1.5s, allowed: 44000/minute" }];
+      response.writeHead(429).end(JSON.stringify({ errors }));
+    });
+    const { error, delays } = await resolveAgainst([said]);
+    expect(delays.every((ms) => ms >= 1500 && ms < 2500)).toBe(true);
+    expect(error.hint).toContain("in 2 s");
+  });
+
+  test("with an endless explanation is an error all the same", async () => {
+    const endless = fault("any", (_, response) => {
+      response.writeHead(500);
+      const more = (): void => void response.write(Buffer.alloc(64 * 1024, "x"), () => setImmediate(more));
+      more();
+    });
+    expect((await resolveAgainst([endless])).error.code).toBe("registry-error");
   });
 
   test("that is none is not tried again", async () => {

@@ -1,30 +1,45 @@
 /** What the tests of sources do all the time: resolve a reference, read a layer, and catch what goes wrong. */
+
 import { AppError } from "../../../src/errors.ts";
 import type { RootwrightEvent } from "../../../src/events.ts";
 import { parsePlatform } from "../../../src/image/platform.ts";
 import { parseReference } from "../../../src/image/reference.ts";
-import { createSources, type SourceOptions } from "../../../src/sources/index.ts";
-import type { ResolvedImage, ResolvedLayer } from "../../../src/sources/source.ts";
+import { createSources, type SourceOptions, type SourceTable } from "../../../src/sources/index.ts";
+import type { ResolveContext, ResolvedImage, ResolvedLayer } from "../../../src/sources/source.ts";
+import { NO_WORKSHOP } from "../../support/workshop.ts";
 
 export interface Resolving extends AsyncDisposable {
   resolve(text: string, platform?: string): Promise<ResolvedImage>;
+  readonly docker: SourceTable["docker"];
+  contextFor(platform?: string): ResolveContext;
   readonly events: readonly RootwrightEvent[];
   /** Milliseconds that retries would have waited; they do not wait in tests. */
   readonly delays: readonly number[];
 }
 
-export function openResolving(options: Partial<SourceOptions> = {}): Resolving {
+/** `more` replaces parts of the context in which references are resolved. */
+export function openResolving(
+  options: Partial<SourceOptions> = {},
+  more: Partial<Omit<ResolveContext, "platform" | "emit">> = {},
+): Resolving {
   const delays: number[] = [];
   const events: RootwrightEvent[] = [];
   const delay = async (ms: number): Promise<void> => void delays.push(ms);
   // no home: whatever this machine's user is logged in to has no place in tests
   const sources = createSources({ insecureRegistries: [], retry: { delay }, ...options });
   const emit = (event: RootwrightEvent): void => void events.push(event);
+  const contextFor = (platform = "linux/amd64"): ResolveContext => ({
+    platform: parsePlatform(platform),
+    emit,
+    workshop: NO_WORKSHOP,
+    ...more,
+  });
   return {
     events,
     delays,
-    resolve: (text, platform = "linux/amd64") =>
-      sources.resolve(parseReference(text), { platform: parsePlatform(platform), emit }),
+    docker: sources.table.docker,
+    contextFor,
+    resolve: (text, platform) => sources.resolve(parseReference(text), contextFor(platform)),
     [Symbol.asyncDispose]: () => sources[Symbol.asyncDispose](),
   };
 }

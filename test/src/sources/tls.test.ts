@@ -1,22 +1,12 @@
 /** https that is not trusted, and servers that speak the other of http and https. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { selfSigned } from "../../support/certificates.ts";
 import { redirect, startFaultServer } from "../../support/fault-server.ts";
-import { missingPrograms, run } from "../../support/peers.ts";
+import { missingPrograms } from "../../support/peers.ts";
 import { buildImage } from "../../support/tar-builder.ts";
-import { openTempDir } from "../../support/temp-dir.ts";
 import { errorOf, openResolving } from "./resolve-with.ts";
 
 const image = buildImage([], { architecture: "amd64" });
-
-async function selfSigned(): Promise<{ readonly key: string; readonly cert: string }> {
-  await using temp = await openTempDir("tls");
-  const [key, cert] = [join(temp.path, "key"), join(temp.path, "cert")];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
-  await run("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, ...subject]);
-  return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
-}
 
 describe("https", () => {
   test("asked of a server that speaks http is registry-unreachable, with a hint", async () => {

@@ -10,8 +10,9 @@ describe("createTokenCache", () => {
       fetched += 1;
       return { value: `t${fetched}`, lifetimeMs: 60_000 };
     };
-    expect(await Promise.all([1, 2, 3].map(() => cache.get("k", fetch)))).toEqual(["t1", "t1", "t1"]);
-    expect(await cache.get("other", fetch)).toBe("t2");
+    const shared = await Promise.all([1, 2, 3].map(() => cache.get("k", fetch)));
+    expect(shared.map(({ value }) => value)).toEqual(["t1", "t1", "t1"]);
+    expect((await cache.get("other", fetch)).value).toBe("t2");
   });
 
   test("renews a token a little before it runs out", async () => {
@@ -23,9 +24,9 @@ describe("createTokenCache", () => {
     });
     await cache.get("k", fetch);
     now = 49_000;
-    expect(await cache.get("k", fetch)).toBe("at 0");
+    expect((await cache.get("k", fetch)).value).toBe("at 0");
     now = 50_000;
-    expect(await cache.get("k", fetch)).toBe("at 50000");
+    expect((await cache.get("k", fetch)).value).toBe("at 50000");
   });
 
   test("forgets a refused token, but not the one that replaced it", async () => {
@@ -35,13 +36,13 @@ describe("createTokenCache", () => {
     cache.forget("k", "old");
     await cache.get("k", fetch("new"));
     cache.forget("k", "old");
-    expect(await cache.get("k", fetch("newer"))).toBe("new");
+    expect((await cache.get("k", fetch("newer"))).value).toBe("new");
   });
 
   test("does not keep a failure", async () => {
     const cache = createTokenCache();
     await expect(cache.get("k", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
-    expect(await cache.get("k", async () => ({ value: "yes", lifetimeMs: 1000 }))).toBe("yes");
+    expect((await cache.get("k", async () => ({ value: "yes", lifetimeMs: 1000 }))).value).toBe("yes");
   });
 
   test("lets one caller leave without ending the flight for the others", async () => {
@@ -53,6 +54,33 @@ describe("createTokenCache", () => {
     controller.abort(new Error("left"));
     await expect(leaving).rejects.toThrow("left");
     resolve({ value: "t", lifetimeMs: 1000 });
-    expect(await staying).toBe("t");
+    expect((await staying).value).toBe("t");
+  });
+
+  test("keeps a token of no lifetime for those who wait for it, and no longer", async () => {
+    const cache = createTokenCache();
+    let fetched = 0;
+    const fetch = async (): Promise<{ value: string; lifetimeMs: number }> => {
+      fetched += 1;
+      return { value: "t", lifetimeMs: 0 };
+    };
+    await Promise.all([cache.get("k", fetch), cache.get("k", fetch)]);
+    expect(fetched).toBe(1);
+    await cache.get("k", fetch);
+    expect(fetched).toBe(2);
+  });
+
+  test("does not grow for ever", async () => {
+    const cache = createTokenCache();
+    let fetched = 0;
+    const fetch = async (): Promise<{ value: string; lifetimeMs: number }> => {
+      fetched += 1;
+      return { value: "t", lifetimeMs: Number.POSITIVE_INFINITY };
+    };
+    for (let index = 0; index <= 4096; index += 1) await cache.get(`k${index}`, fetch);
+    await cache.get("k4096", fetch);
+    expect(fetched).toBe(4097);
+    await cache.get("k0", fetch);
+    expect(fetched).toBe(4098);
   });
 });
