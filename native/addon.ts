@@ -27,7 +27,7 @@ export interface Addon {
   finish(file: Handle, size: number, ...attributes: AttributeArguments): void;
   closeFile(file: Handle): void;
   createFile(tree: Handle, path: string, data: Uint8Array, ...attributes: AttributeArguments): void;
-  mkdir(tree: Handle, path: string, ...attributes: AttributeArguments): void;
+  mkdir(tree: Handle, path: string, ...attributes: AttributeArguments | []): void;
   symlink(tree: Handle, path: string, target: string, ...attributes: AttributeArguments): void;
   link(tree: Handle, path: string, existing: string): void;
   mknod(
@@ -40,6 +40,7 @@ export interface Addon {
   ): void;
   setAttributes(tree: Handle, path: string, ...attributes: AttributeArguments): void;
   setXattr(tree: Handle, path: string, name: string, value: Uint8Array): void;
+  dropAcls(tree: Handle): void;
   removeTree(tree: Handle, path: string): void;
   /** `outcome`: the number of the method, the bytes copied. */
   clone(

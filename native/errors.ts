@@ -56,9 +56,20 @@ const HINTS: Readonly<Record<string, string>> = {
   EMFILE: "raise the limit of open files (ulimit -n)",
 };
 
-/** Byte strings are shown as UTF-8 where they are that. */
-function readable(bytes: string): string {
-  return Buffer.from(bytes, "latin1").toString("utf8");
+/** Of a name in a message. Linux takes paths of 4095 bytes, of which each can be shown as eight characters. */
+const MAX_SHOWN = 200;
+
+/**
+ * Byte strings are shown as UTF-8 where they are that; what a terminal would obey (controls, changes of direction) is not,
+ * and long ones are cut. `path` and `detail` of the error have all of it.
+ */
+export function readable(bytes: string): string {
+  let shown = "";
+  for (const sign of Buffer.from(bytes, "latin1").toString("utf8")) {
+    if (shown.length >= MAX_SHOWN) return `${shown}… (${bytes.length} bytes)`;
+    shown += /[\p{Cc}\p{Cf}]/u.test(sign) ? `\\u{${(sign.codePointAt(0) as number).toString(16)}}` : sign;
+  }
+  return shown;
 }
 
 /** What the addon calls to make an error; the order of the arguments is known to fsat-call.c. */

@@ -1,8 +1,19 @@
 /* fsat-attributes.c: attributes arrive as six plain arguments, because properties are slow to read from here. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fsat.h"
+
+static bool push_name(struct attribute_arguments *into, size_t *used, const struct bytes *name) {
+	char *grown = realloc(into->names, *used + name->length + 1);
+	if (!grown)
+		return false;
+	memcpy(grown + *used, name->data, name->length + 1);
+	into->names = grown;
+	*used += name->length + 1;
+	return true;
+}
 
 static bool read_xattrs(struct call *call, napi_value list, struct attribute_arguments *into) {
 	bool is_array = false;
@@ -16,20 +27,28 @@ static bool read_xattrs(struct call *call, napi_value list, struct attribute_arg
 	size_t count = length / 2;
 	if (count == 0)
 		return true;
+	if (count > MOST_XATTRS)
+		return call_refuse(call, E2BIG, "xattrs", "are more than 1000");
 	into->xattrs = calloc(count, sizeof *into->xattrs);
-	into->names = calloc(count, sizeof *into->names);
-	if (!into->xattrs || !into->names)
+	if (!into->xattrs)
 		return call_refuse(call, ENOMEM, "xattrs", "");
+	size_t used = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		napi_value name, value;
+		struct bytes bytes;
 		if (napi_get_element(call->env, list, i * 2, &name) != napi_ok ||
 		    napi_get_element(call->env, list, i * 2 + 1, &value) != napi_ok)
 			return call_refuse(call, EINVAL, "xattrs", "must be pairs of name and value");
-		if (!read_string_value(call, name, "xattr name", &into->names[i]) ||
+		if (!read_string_value(call, name, "xattr name", &bytes) ||
 		    !read_data(call, value, "xattr value", &into->xattrs[i].value, &into->xattrs[i].size))
 			return false;
-		into->xattrs[i].name = into->names[i].data;
+		if (!push_name(into, &used, &bytes))
+			return call_refuse(call, ENOMEM, "xattrs", "");
 	}
+	/* Only now: a block that grows may move. */
+	const char *next = into->names;
+	for (size_t i = 0; i < count; i++, next += strlen(next) + 1)
+		into->xattrs[i].name = next;
 	into->attributes.xattrs = into->xattrs;
 	into->attributes.xattr_count = count;
 	return true;

@@ -21,6 +21,7 @@ napi_value js_link(napi_env env, napi_callback_info info);
 napi_value js_mknod(napi_env env, napi_callback_info info);
 napi_value js_set_attributes(napi_env env, napi_callback_info info);
 napi_value js_set_xattr(napi_env env, napi_callback_info info);
+napi_value js_drop_acls(napi_env env, napi_callback_info info);
 napi_value js_remove_tree(napi_env env, napi_callback_info info);
 napi_value js_clone(napi_env env, napi_callback_info info);
 napi_value js_sync(napi_env env, napi_callback_info info);

@@ -28,11 +28,13 @@ napi_value js_mkdir(napi_env env, napi_callback_info info) {
 	struct slot *slot;
 	struct bytes path;
 	FREED struct attribute_arguments given = {0};
-	if (!call_begin(&call, env, info, "create directory") || !read_bytes(&call, 1, "path", &path) ||
-	    !read_attributes(&call, 2, &given) || !read_handle(&call, 0, SLOT_TREE, &slot))
+	if (!call_begin(&call, env, info, "create directory") || !read_bytes(&call, 1, "path", &path))
+		return NULL;
+	const struct attributes *attributes = call.argc > 2 ? &given.attributes : NULL;
+	if ((attributes && !read_attributes(&call, 2, &given)) || !read_handle(&call, 0, SLOT_TREE, &slot))
 		return NULL;
 	struct failure failure;
-	if (tree_mkdir(&slot->tree, path.data, &given.attributes, &failure) < 0)
+	if (tree_mkdir(&slot->tree, path.data, attributes, &failure) < 0)
 		return call_fail(&call, &failure, path.data);
 	return call_undefined(&call);
 }
@@ -114,6 +116,15 @@ napi_value js_set_xattr(napi_env env, napi_callback_info info) {
 	if (tree_set_xattr(&slot->tree, path.data, &xattr, &failure) < 0)
 		return call_fail(&call, &failure, path.data);
 	return call_undefined(&call);
+}
+
+napi_value js_drop_acls(napi_env env, napi_callback_info info) {
+	struct call call;
+	struct slot *slot;
+	if (!call_begin(&call, env, info, "drop the ACLs of the root") || !read_handle(&call, 0, SLOT_TREE, &slot))
+		return NULL;
+	struct failure failure;
+	return tree_drop_acls(&slot->tree, &failure) < 0 ? call_fail(&call, &failure, "") : call_undefined(&call);
 }
 
 napi_value js_remove_tree(napi_env env, napi_callback_info info) {

@@ -29,6 +29,7 @@ static const struct {
 	{"mknod", js_mknod},
 	{"setAttributes", js_set_attributes},
 	{"setXattr", js_set_xattr},
+	{"dropAcls", js_drop_acls},
 	{"removeTree", js_remove_tree},
 	{"clone", js_clone},
 	{"sync", js_sync},

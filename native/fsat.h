@@ -10,7 +10,8 @@
 #include "napi.h"
 #include "tree.h"
 
-enum { ARGUMENTS = 12, PATH_ROOM = 4097 };
+/* MOST_XATTRS: Linux lists at most 64 KiB of names of one file, and a program that sets as many is not known. */
+enum { ARGUMENTS = 12, PATH_ROOM = 4097, MOST_XATTRS = 1000 };
 enum slot_kind { SLOT_FREE, SLOT_TREE, SLOT_WRITER };
 
 struct slot {
@@ -45,11 +46,11 @@ struct bytes {
 	size_t length;
 };
 
-/* The attributes of a call, and the xattrs that they point to. */
+/* The attributes of a call, and the xattrs that they point to; the names are one block, NUL after each. */
 struct attribute_arguments {
 	struct attributes attributes;
 	struct xattr *xattrs;
-	struct bytes *names;
+	char *names;
 };
 
 /* fsat-call.c. Each reader returns whether the call may go on; after false, an exception is pending. */

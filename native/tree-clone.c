@@ -48,9 +48,12 @@ static int copy_range(int from, int to, off_t offset, off_t end, enum clone_meth
 	return copy_by_hand(from, to, offset, end, failure);
 }
 
-static int copy_data(int from, int to, off_t size, enum clone_method *method, uint64_t *bytes,
+static int copy_data(int from, int to, const struct stat *stat, enum clone_method *method, uint64_t *bytes,
 		     struct failure *failure) {
-	for (off_t offset = 0; offset < size;) {
+	off_t size = stat->st_size, written = 0;
+	/* With room on the disk for all of it there is no hole to be looked for. */
+	bool whole = stat->st_blocks >= (size + 511) / 512;
+	for (off_t offset = 0; offset < size && !whole;) {
 		off_t data = lseek(from, offset, SEEK_DATA);
 		if (data < 0 && errno == ENXIO)
 			break;
@@ -63,9 +66,23 @@ static int copy_data(int from, int to, off_t size, enum clone_method *method, ui
 		if (copy_range(from, to, data, end, method, failure) < 0)
 			return -1;
 		*bytes += (uint64_t)(end - data);
-		offset = end;
+		offset = written = end;
 	}
-	return ftruncate(to, size) < 0 ? fail(failure, "ftruncate", "") : 0;
+	if (whole) {
+		*bytes = (uint64_t)size;
+		return copy_range(from, to, 0, size, method, failure);
+	}
+	return written < size && ftruncate(to, size) < 0 ? fail(failure, "ftruncate", "") : 0;
+}
+
+/* Shares the data; where file systems cannot, they are not asked again for every file. */
+static bool share_data(struct tree *tree, int from, int to) {
+	if (tree->no_reflink)
+		return false;
+	if (ioctl(to, FICLONE, from) == 0)
+		return true;
+	tree->no_reflink = errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV;
+	return false;
 }
 
 int tree_clone(struct tree *tree, const char *path, struct tree *from, const char *from_path,
@@ -78,16 +95,17 @@ int tree_clone(struct tree *tree, const char *path, struct tree *from, const cha
 		return -1;
 	if (tree_locate(tree, path, &place, failure) < 0)
 		return -1;
-	AUTO_CLOSE int fd = openat(place.parent, place.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd = openat(place.parent, place.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				   creation_mode(tree, attributes));
 	if (fd < 0)
 		return fail(failure, "openat", "");
 	*method = CLONE_REFLINK;
 	*bytes = (uint64_t)stat.st_size;
 	int result = 0;
-	if (stat.st_size == 0 || ioctl(fd, FICLONE, source) < 0) {
+	if (stat.st_size == 0 || !share_data(tree, source, fd)) {
 		*method = CLONE_COPY_FILE_RANGE;
 		*bytes = 0;
-		result = copy_data(source, fd, stat.st_size, method, bytes, failure);
+		result = copy_data(source, fd, &stat, method, bytes, failure);
 	}
 	if (result == 0)
 		result = apply_to_file(fd, attributes, failure);

@@ -31,34 +31,54 @@ int tree_readlink(struct tree *tree, const char *path, char target[4097], size_t
 	return 0;
 }
 
-/*
- * Opens a regular file for reading. Opening a FIFO would wait for a writer and opening a device may start something,
- * so the inode is pinned with O_PATH, looked at, and only then opened through /proc.
- */
-int tree_open_regular(struct tree *tree, const char *path, bool follow, struct stat *stat, struct failure *failure) {
-	struct place place;
-	AUTO_CLOSE int pinned = -1;
-	if (follow) {
-		pinned = kernel_openat2(tree->root, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-	} else {
-		if (tree_locate(tree, path, &place, failure) < 0)
-			return -1;
-		pinned = openat(place.parent, place.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	}
+static int expect_regular(mode_t mode, struct failure *failure) {
+	if (S_ISDIR(mode))
+		return fail_with(failure, EISDIR, "open", "");
+	if (S_ISLNK(mode))
+		return fail_with(failure, ELOOP, "open", "a symlink is not followed here");
+	return S_ISREG(mode) ? 0 : fail_with(failure, EINVAL, "open", "not a regular file");
+}
+
+/* Follows a final symlink: the inode is pinned with O_PATH, looked at, and only then opened, through /proc. */
+static int open_followed(struct tree *tree, const char *path, struct stat *stat, struct failure *failure) {
+	AUTO_CLOSE int pinned = kernel_openat2(tree->root, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 	if (pinned < 0)
 		return fail(failure, "open", "");
 	if (fstat(pinned, stat) < 0)
 		return fail(failure, "fstat", "");
-	if (S_ISDIR(stat->st_mode))
-		return fail_with(failure, EISDIR, "open", "");
-	if (S_ISLNK(stat->st_mode))
-		return fail_with(failure, ELOOP, "open", "a symlink is not followed here");
-	if (!S_ISREG(stat->st_mode))
-		return fail_with(failure, EINVAL, "open", "not a regular file");
+	if (expect_regular(stat->st_mode, failure) < 0)
+		return -1;
 	char magic[64];
 	snprintf(magic, sizeof magic, "/proc/self/fd/%d", pinned);
 	int fd = open(magic, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? fail(failure, "open", "") : fd;
+}
+
+/*
+ * Opens a regular file for reading. Opening a FIFO would wait for a writer and opening a device may start something, so it
+ * is looked at before; what was put in its place since then is not waited for, and told from it.
+ */
+int tree_open_regular(struct tree *tree, const char *path, bool follow, struct stat *stat, struct failure *failure) {
+	struct place place;
+	struct stat opened;
+	if (follow)
+		return open_followed(tree, path, stat, failure);
+	if (tree_locate(tree, path, &place, failure) < 0)
+		return -1;
+	if (fstatat(place.parent, place.name, stat, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail(failure, "open", "");
+	if (expect_regular(stat->st_mode, failure) < 0)
+		return -1;
+	AUTO_CLOSE int fd = openat(place.parent, place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(failure, "open", "");
+	if (fstat(fd, &opened) < 0)
+		return fail(failure, "fstat", "");
+	if (opened.st_dev != stat->st_dev || opened.st_ino != stat->st_ino)
+		return fail_with(failure, ESTALE, "open", "it was replaced meanwhile");
+	int result = fd;
+	fd = -1;
+	return result;
 }
 
 int tree_read_file(struct tree *tree, const char *path, size_t limit, bool follow, void **data, size_t *size,

@@ -16,12 +16,20 @@ static int discard(const struct place *place, int flags) {
 	return -1;
 }
 
+/* What the file shall have in the end, where nobody could use it before it has its owner. */
+mode_t creation_mode(const struct tree *tree, const struct attributes *attributes) {
+	bool own = (attributes->uid < 0 || (uid_t)attributes->uid == tree->uid) &&
+		   (attributes->gid < 0 || (gid_t)attributes->gid == tree->gid);
+	return own ? attributes->mode & 0777 : 0600;
+}
+
 int tree_create_file(struct tree *tree, const char *path, const void *data, size_t size,
 		     const struct attributes *attributes, struct failure *failure) {
 	struct place place;
 	if (tree_locate(tree, path, &place, failure) < 0)
 		return -1;
-	int fd = openat(place.parent, place.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(place.parent, place.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			creation_mode(tree, attributes));
 	if (fd < 0)
 		return fail(failure, "openat", "");
 	if (write_all(fd, data, size, failure) < 0 || apply_to_file(fd, attributes, failure) < 0) {
@@ -41,7 +49,7 @@ int tree_mkdir(struct tree *tree, const char *path, const struct attributes *att
 		return -1;
 	if (mkdirat(place.parent, place.name, 0700) < 0)
 		return fail(failure, "mkdirat", "");
-	if (apply_to_name(place.parent, place.name, false, attributes, failure) < 0)
+	if (attributes && apply_to_name(place.parent, place.name, attributes, failure) < 0)
 		return discard(&place, AT_REMOVEDIR);
 	return 0;
 }
@@ -53,7 +61,7 @@ int tree_symlink(struct tree *tree, const char *path, const char *target, const 
 		return -1;
 	if (symlinkat(target, place.parent, place.name) < 0)
 		return fail(failure, "symlinkat", "");
-	int result = apply_to_name(place.parent, place.name, true, attributes, failure);
+	int result = apply_to_name(place.parent, place.name, attributes, failure);
 	if (result < 0)
 		discard(&place, 0);
 	tree_forget(tree);
@@ -77,7 +85,7 @@ int tree_mknod(struct tree *tree, const char *path, mode_t type, unsigned major,
 		return -1;
 	if (mknodat(place.parent, place.name, type | 0600, makedev(major, minor)) < 0)
 		return fail(failure, "mknodat", "");
-	if (apply_to_name(place.parent, place.name, false, attributes, failure) < 0)
+	if (apply_to_name(place.parent, place.name, attributes, failure) < 0)
 		return discard(&place, 0);
 	return 0;
 }

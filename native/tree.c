@@ -24,7 +24,11 @@ int fail(struct failure *failure, const char *call, const char *detail) {
 }
 
 int tree_open(struct tree *tree, const char *host_path, struct failure *failure) {
-	*tree = (struct tree){.root = open(host_path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	*tree = (struct tree){
+	    .root = open(host_path, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	    .uid = geteuid(),
+	    .gid = getegid(),
+	};
 	for (int i = 0; i < TREE_PARENTS; i++)
 		tree->parents[i].fd = -1;
 	return tree->root < 0 ? fail(failure, "open", "") : 0;

@@ -46,6 +46,9 @@ enum { TREE_PARENTS = 4 };
  */
 struct tree {
 	int root;
+	uid_t uid; /* whose files are that are made here, as far as the file system does not decide otherwise */
+	gid_t gid;
+	bool no_reflink; /* files that are cloned into here cannot share their data */
 	uint64_t clock;
 	struct {
 		char *path;
@@ -81,13 +84,17 @@ int fail_with(struct failure *failure, int error, const char *call, const char *
 /* tree-attributes.c */
 int apply_to_file(int fd, const struct attributes *attributes, struct failure *failure);
 int chmod_nofollow(int parent, const char *name, mode_t mode, struct failure *failure);
-int apply_to_name(int parent, const char *name, bool symlink, const struct attributes *attributes,
-		  struct failure *failure);
+int apply_to_name(int parent, const char *name, const struct attributes *attributes, struct failure *failure);
 int tree_set_attributes(struct tree *tree, const char *path, const struct attributes *attributes,
 			struct failure *failure);
 int tree_set_xattr(struct tree *tree, const char *path, const struct xattr *xattr, struct failure *failure);
+int tree_drop_acls(struct tree *tree, struct failure *failure);
 
-/* tree-write.c: creators; a name that exists is EEXIST, and what failed half-way is removed again. */
+/*
+ * tree-write.c: creators; a name that exists is EEXIST, and what failed half-way is removed again.
+ * tree_mkdir without attributes leaves the directory to its owner alone, until tree_set_attributes.
+ */
+mode_t creation_mode(const struct tree *tree, const struct attributes *attributes);
 int tree_create_file(struct tree *tree, const char *path, const void *data, size_t size,
 		     const struct attributes *attributes, struct failure *failure);
 int tree_mkdir(struct tree *tree, const char *path, const struct attributes *attributes, struct failure *failure);

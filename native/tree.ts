@@ -5,7 +5,7 @@
  * synchronous and throw `NativeError` with the name of the errno as its code.
  */
 import { type Addon, type FlatXattrs, type Handle, loadAddon } from "./addon.ts";
-import { NativeError } from "./errors.ts";
+import { NativeError, readable } from "./errors.ts";
 import { STAT_NUMBERS, type Stat, statFromNumbers } from "./stat.ts";
 
 export type Xattr = readonly [name: string, value: Uint8Array];
@@ -19,7 +19,7 @@ export interface Attributes {
   /** Seconds since 1970, negative before; the access time is set to the same. Out of the file system's range: clamped. */
   readonly mtimeSec: number;
   readonly mtimeNsec: number;
-  /** Set in this order, after owner and mode. */
+  /** Set in this order, after owner and mode. More than 1000 are E2BIG. */
   readonly xattrs?: readonly Xattr[];
 }
 
@@ -40,7 +40,8 @@ export interface Tree extends Disposable {
   /** The creators: an existing name, of whatever type, is EEXIST; nothing is left behind on failure. */
   createFile(path: string, data: Uint8Array, attributes: Attributes): void;
   openFile(path: string): FileWriter;
-  mkdir(path: string, attributes: Attributes): void;
+  /** Without attributes: for its owner alone, until `setAttributes`. */
+  mkdir(path: string, attributes?: Attributes): void;
   symlink(path: string, target: string, attributes: Attributes): void;
   /** A hard link to `existing`, which is resolved in this root; a symlink there is linked itself. */
   link(path: string, existing: string): void;
@@ -51,6 +52,8 @@ export interface Tree extends Disposable {
   setAttributes(path: string, attributes: Attributes): void;
   setXattr(path: string, name: string, value: Uint8Array): void;
   xattrs(path: string): Xattr[];
+  /** Of the root itself: what is created in it from now on inherits none. Having none is fine, and so are file systems without. */
+  dropAcls(): void;
   /** Undefined where there is nothing (ENOENT, ENOTDIR). */
   lstat(path: string): Stat | undefined;
   readlink(path: string): string;
@@ -126,8 +129,9 @@ class NativeTree implements Tree {
     return new NativeFileWriter(this.#addon, this.#addon.openFile(this.#handle, path));
   }
 
-  mkdir(path: string, a: Attributes): void {
-    this.#addon.mkdir(this.#handle, path, a.mode, a.uid, a.gid, a.mtimeSec, a.mtimeNsec, flatten(a.xattrs));
+  mkdir(path: string, a?: Attributes): void {
+    if (a === undefined) this.#addon.mkdir(this.#handle, path);
+    else this.#addon.mkdir(this.#handle, path, a.mode, a.uid, a.gid, a.mtimeSec, a.mtimeNsec, flatten(a.xattrs));
   }
 
   symlink(path: string, target: string, a: Attributes): void {
@@ -147,7 +151,7 @@ class NativeTree implements Tree {
 
   clone(path: string, from: Tree, fromPath: string, a: Attributes): { method: CloneMethod; bytes: number } {
     if (!(from instanceof NativeTree)) {
-      throw new NativeError("EINVAL", `Cannot clone file to ${path}: the source is not a tree of openTree()`);
+      throw new NativeError("EINVAL", `Cannot clone file to ${readable(path)}: the source is not a tree of openTree()`);
     }
     const outcome = new Float64Array(2);
     const xattrs = flatten(a.xattrs);
@@ -182,6 +186,10 @@ class NativeTree implements Tree {
     const pairs: Xattr[] = [];
     for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i] as string, flat[i + 1] as Buffer]);
     return pairs;
+  }
+
+  dropAcls(): void {
+    this.#addon.dropAcls(this.#handle);
   }
 
   lstat(path: string): Stat | undefined {

@@ -3,12 +3,13 @@
  */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Probe, probe } from "../native/index.ts";
 import { openStore } from "../store/index.ts";
 import type { Config } from "./config.ts";
 import { type Emit, silent } from "./events.ts";
 import { DEFAULT_LIMITS } from "./layers/limits.ts";
-import { defaultPoolSize, openWorkerPool } from "./layers/worker-pool.ts";
+import { defaultPoolSize, openWorkerPool, type WorkerPool } from "./layers/worker-pool.ts";
 import { openSources, shortNamesOf } from "./open-sources.ts";
 import { mayOwnEverything } from "./privilege.ts";
 import { type Diagnosis, diagnose } from "./provisioner/diagnose.ts";
@@ -16,6 +17,23 @@ import { createProvisioner, type Provisioner } from "./provisioner/provisioner.t
 import { createQualify } from "./provisioner/qualify.ts";
 import type { Sources } from "./sources/index.ts";
 import { syncFileSystem } from "./sync-file-system.ts";
+
+/** As long as the kernel itself lets written pages lie. */
+const LONGEST_UNFLUSHED_MS = 30_000;
+const PAUSE_MS = 1000;
+
+/**
+ * Writing everything out takes a worker, stops whoever makes files, and cannot be stopped by a command that is about to end:
+ * it waits until nothing has been done for a while, though not for ever.
+ */
+async function pause(pool: WorkerPool): Promise<void> {
+  const latest = performance.now() + LONGEST_UNFLUSHED_MS;
+  let busy: boolean;
+  do {
+    busy = pool.busy > 0;
+    await delay(PAUSE_MS, undefined, { ref: false });
+  } while ((busy || pool.busy > 0) && performance.now() < latest);
+}
 
 export interface OpenProvisioner extends Provisioner, AsyncDisposable {}
 
@@ -27,6 +45,7 @@ export async function openProvisioner(config: Config, emit: Emit = silent): Prom
       root: config.root,
       durability: config.durability,
       sync: syncFileSystem,
+      beforeBackgroundSync: () => pause(pool),
       syncInBackground: (path) => pool.run({ kind: "sync", path }),
       // a command ends when its work is done; what it leaves unflushed, the next process of this boot flushes
       syncOnClose: false,

@@ -1,12 +1,10 @@
 #!/usr/bin/env node
 /** The program `rootwright`: signals in, exit code out; everything else is cli/run.ts. */
 import { readFileSync } from "node:fs";
-import { enableCompileCache } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { useCompileCache } from "./compile-cache.ts";
 
-// not in the shared temporary directory, where another user could have put code for us
-enableCompileCache(join(homedir(), ".cache/rootwright/node"));
+// before everything else is loaded
+useCompileCache();
 const { runCli } = await import("./cli/run.ts");
 const { AppError } = await import("./errors.ts");
 

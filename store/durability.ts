@@ -27,7 +27,11 @@ export class Disk {
   readonly #paths: StorePaths;
   readonly #sync: OpenStoreOptions["sync"];
   readonly #syncInBackground: OpenStoreOptions["syncInBackground"];
+  readonly #beforeBackgroundSync: OpenStoreOptions["beforeBackgroundSync"];
   #timer: NodeJS.Timeout | undefined;
+  #flushing = false;
+  /** Whether something was committed since the flush that is under way looked at what there is. */
+  #missed = false;
 
   constructor(database: StoreDatabase, paths: StorePaths, bootId: string, options: OpenStoreOptions) {
     this.#database = database;
@@ -36,6 +40,7 @@ export class Disk {
     this.durability = options.durability ?? "relaxed";
     this.#sync = options.sync;
     this.#syncInBackground = options.syncInBackground;
+    this.#beforeBackgroundSync = options.beforeBackgroundSync;
   }
 
   /** 1 when what is committed now is on the disk already. */
@@ -55,13 +60,13 @@ export class Disk {
     else this.#sync(this.#paths.root);
   }
 
-  /** After a commit: flushes in a while, without keeping the process alive for it. */
+  /** After a commit: flushes in a while, one flush at a time, without keeping the process alive for it. */
   flushSoon(): void {
-    if (this.durability === "full" || this.#timer !== undefined) return;
+    this.#missed = true;
+    if (this.durability === "full" || this.#flushing || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      // a failure leaves rows unsynced, which is the truth; the next flush tries again
-      this.#flushInBackground().catch(() => undefined);
+      void this.#flushThenAgain();
     }, FLUSH_DELAY_MS).unref();
   }
 
@@ -79,8 +84,24 @@ export class Disk {
     this.#timer = undefined;
   }
 
+  async #flushThenAgain(): Promise<void> {
+    this.#flushing = true;
+    try {
+      await this.#flushInBackground();
+    } catch {
+      // rows stay unsynced, which is the truth; the flush after the next commit tries again
+    } finally {
+      this.#flushing = false;
+    }
+    if (this.#missed && this.#database.isOpen) this.flushSoon();
+  }
+
   async #flushInBackground(): Promise<void> {
+    this.#missed = false; // so that what fails before it looks at the rows is not tried for ever
+    await this.#beforeBackgroundSync?.();
     if (!this.#database.isOpen) return;
+    // after the wait, for a flush covers all that was written before it begins, and no more
+    this.#missed = false;
     const unsynced = this.#unsynced();
     if (unsynced.blobs.length + unsynced.layers.length === 0) return;
     if (this.#syncInBackground !== undefined) {

@@ -7,11 +7,13 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileWork, type StoreContext } from "./context.ts";
 import type { HealReport } from "./model.ts";
-import { moveToTrash, removeTrashQuietly, trashOwner } from "./trash.ts";
+import { removeTrashQuietly, trashOwner } from "./trash.ts";
 
 export function heal(context: StoreContext): HealReport {
+  // trees first, for which no row is written: on a full disk they make the room that the rest needs
+  const staging = removeStaleStaging(context);
   const deadOwners = context.sessions.reap();
-  return { deadOwners, removedPaths: [...removeStaleIngests(context), ...removeStaleStaging(context)] };
+  return { deadOwners, removedPaths: [...removeStaleIngests(context), ...staging] };
 }
 
 /**
@@ -36,26 +38,25 @@ function removeStaleIngests(context: StoreContext): string[] {
   );
 }
 
-/** Layers in progress whose maker died, and trash whose remover died. */
+/**
+ * Layers in progress whose maker died, and trash whose remover died. Their names are never used again, so they are removed
+ * where they are, and it does no harm when another process does the same.
+ */
 function removeStaleStaging(context: StoreContext): string[] {
   const { database, paths, sessions } = context;
-  const known = () => new Set(database.all<{ id: string }>("SELECT id FROM staging").map(({ id }) => id));
   const candidates = () => {
-    const unknown = difference(list(context, paths.staging), known());
-    if (unknown.length === 0) return [];
+    const names = list(context, paths.staging);
+    if (names.length === 0) return [];
     const alive = sessions.alive();
-    return unknown.filter((name) => !alive.has(trashOwner(name) ?? -1));
+    const rows = database.all<{ id: string; sessionId: number }>("SELECT id, session_id AS sessionId FROM staging");
+    const claimed = new Set(rows.filter(({ sessionId }) => alive.has(sessionId)).map(({ id }) => id));
+    return names.filter((name) => !claimed.has(name) && !alive.has(trashOwner(name) ?? -1));
   };
   if (candidates().length === 0) return [];
-  const session = sessions.current();
-  const claimed = database.write(() =>
-    candidates().flatMap((name) => {
-      const trash = moveToTrash(context, join(paths.staging, name), session);
-      return trash === undefined ? [] : [{ name, trash }];
-    }),
-  );
-  for (const { trash } of claimed) removeTrashQuietly(context, trash);
-  return claimed.map(({ name }) => join("staging", name));
+  // looked at again as the only writer: a claim of another process is either not begun or complete
+  const stale = database.write(candidates);
+  for (const name of stale) removeTrashQuietly(context, join(paths.staging, name));
+  return stale.map((name) => join("staging", name));
 }
 
 function list(context: StoreContext, directory: string): string[] {

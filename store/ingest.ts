@@ -14,6 +14,8 @@ import { claimLost, fileWork, holdFor, type StoreContext } from "./context.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import { StoreError } from "./errors.ts";
 import type { Blob, Blobs, Ingest, IngestClaim, Lease } from "./model.ts";
+import { quietly } from "./quietly.ts";
+import { withReserve } from "./reserve.ts";
 import { randomShortId } from "./short-id.ts";
 
 /** What a few rows of the index can take on the disk, its log and shared memory included. */
@@ -116,11 +118,11 @@ function createIngest(context: StoreContext, claim: Claim): Ingest {
   /** Ends the claim in one transaction with whatever becomes of the file; false when it was lost already. */
   const end = (body: () => void): void => {
     if (!open || !database.isOpen) return;
-    makingRoom(path, () =>
+    const give = () =>
       database.write(() => {
         if (isClaimed(context, claim)) body();
-      }),
-    );
+      });
+    withReserve(paths, () => makingRoom(path, give));
     open = false;
   };
   const discard = () => {
@@ -139,12 +141,15 @@ function createIngest(context: StoreContext, claim: Claim): Ingest {
       return blob;
     },
     discard: () => end(discard),
+    // quietly: why the download failed must not be hidden by what came of that; the claim then ends with its session
     [Symbol.dispose]: () =>
-      end(() => {
-        if (anonymous || (sizeOf(path) ?? 0) === 0) return discard();
-        const sql = "UPDATE ingest SET session_id = NULL, updated_at = ? WHERE digest = ? AND session_id = ?";
-        database.run(sql, Date.now(), key, session);
-      }),
+      quietly(() =>
+        end(() => {
+          if (anonymous || (sizeOf(path) ?? 0) === 0) return discard();
+          const sql = "UPDATE ingest SET session_id = NULL, updated_at = ? WHERE digest = ? AND session_id = ?";
+          database.run(sql, Date.now(), key, session);
+        }),
+      ),
   };
 }
 

@@ -10,6 +10,8 @@ import { isForeignKeyError } from "./db.ts";
 import type { Digest } from "./digest.ts";
 import { StoreError } from "./errors.ts";
 import type { Layer, LayerFacts, LayerKind, LayerRef, Layers, StageClaim, StagedLayer } from "./model.ts";
+import { quietly } from "./quietly.ts";
+import { withReserve } from "./reserve.ts";
 import { randomShortId } from "./short-id.ts";
 import { moveToTrash, removeTrashQuietly } from "./trash.ts";
 
@@ -62,10 +64,13 @@ function stageLayer(context: StoreContext, { key, kind, lease }: Parameters<Laye
     holdFor(context, lease, "layer", key);
     const present = findLayer(context, { key, kind });
     if (present !== undefined) return { state: "present", layer: present.layer };
-    const sql = "SELECT session_id AS sessionId FROM staging WHERE key = ? AND kind = ?";
-    const claim = database.get<{ sessionId: number }>(sql, key, kind);
+    const sql = "SELECT id, session_id AS sessionId FROM staging WHERE key = ? AND kind = ?";
+    const claim = database.get<{ id: string; sessionId: number }>(sql, key, kind);
     const owner = sessions.liveOwner(claim?.sessionId ?? null);
-    if (owner !== undefined) return { state: "busy", owner };
+    // a claim appears with its directory: without one, it was given up by an owner who could not say so (a full disk)
+    if (claim !== undefined && owner !== undefined && existsSync(join(context.paths.staging, claim.id)))
+      return { state: "busy", owner };
+    database.run("DELETE FROM staging WHERE key = ? AND kind = ?", key, kind);
     const id = randomShortId(10);
     database.run("INSERT INTO staging (key, kind, id, session_id) VALUES (?, ?, ?, ?)", key, kind, id, session);
     return { state: "claimed", staged: createStaged(context, { key, kind, id, session }) };
@@ -102,13 +107,25 @@ function createStaged(context: StoreContext, claim: Claim): StagedLayer {
     [Symbol.dispose]() {
       if (!open || !database.isOpen) return;
       open = false;
-      const trash = database.write(() => {
-        database.run("DELETE FROM staging WHERE id = ? AND session_id = ?", claim.id, claim.session);
-        return moveToTrash(context, path, claim.session);
-      });
-      removeTrashQuietly(context, trash);
+      giveUp(context, claim, path);
     },
   };
+}
+
+/**
+ * The tree goes before the row: it may be what fills the disk, and a full one takes no row's deletion. Nothing here may
+ * hide why the layer was given up; a row that stays goes with its session, and stands in nobody's way without its tree.
+ */
+function giveUp(context: StoreContext, { id, session }: Claim, path: string): void {
+  const { database, paths } = context;
+  let tree = path;
+  quietly(() => {
+    tree = moveToTrash(context, path, session) ?? path;
+  });
+  removeTrashQuietly(context, tree);
+  quietly(() =>
+    withReserve(paths, () => database.run("DELETE FROM staging WHERE id = ? AND session_id = ?", id, session)),
+  );
 }
 
 /** Commit point 2. */
@@ -125,14 +142,17 @@ function commitLayer(
     statSync(path);
     disk.beforeTreeCommit(path);
   });
-  const { layer, replaced } = database.write(() => {
+  let named: string | undefined;
+  const enter = () => {
     const sql = "SELECT 1 FROM staging WHERE key = ? AND kind = ? AND id = ? AND session_id = ?";
     if (database.get(sql, key, kind, id, session) === undefined) throw claimLost(`layer ${key}`);
     database.run("DELETE FROM staging WHERE id = ?", id);
     const old = findRow(context, key, kind);
     const shortId = freeShortId(context);
     fileWork(context, `commit layer ${key}`, path, () => {
-      renameSync(path, join(context.paths.layers, shortId));
+      const to = join(context.paths.layers, shortId);
+      renameSync(path, to);
+      named = to;
       disk.beforeCommit(context.paths.layers);
     });
     database.run(
@@ -155,7 +175,10 @@ function commitLayer(
     const row = findRow(context, key, kind);
     if (row === undefined) throw claimLost(`layer ${key}`);
     return { layer: toLayer(context, row), replaced: old && toLayer(context, old).path };
-  });
+  };
+  // without its row the tree is nobody's: back to where it is cleared away
+  const leave = () => named !== undefined && renameSync(named, path);
+  const { layer, replaced } = undoing(leave, () => database.write(enter));
   if (replaced !== undefined)
     removeTrashQuietly(
       context,
@@ -163,6 +186,16 @@ function commitLayer(
     );
   disk.flushSoon();
   return layer;
+}
+
+/** Runs `action`; when it fails, undoes what of it the index cannot, and throws its error in any case. */
+function undoing<T>(undo: () => unknown, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    quietly(undo);
+    throw error;
+  }
 }
 
 function removeLayer(context: StoreContext, key: Digest, kind: LayerKind | undefined): boolean {
@@ -174,7 +207,7 @@ function removeLayer(context: StoreContext, key: Digest, kind: LayerKind | undef
   if (row === undefined) return false;
   const session = sessions.current();
   try {
-    database.run("DELETE FROM layer WHERE id = ?", row.id);
+    withReserve(context.paths, () => database.run("DELETE FROM layer WHERE id = ?", row.id));
   } catch (error) {
     if (isForeignKeyError(error)) throw layerInUse(context, row, error);
     throw error;

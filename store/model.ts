@@ -14,13 +14,12 @@ export interface OpenStoreOptions {
   readonly busyTimeoutMs?: number;
   /** Whether a missing or empty directory becomes a store. Default true. */
   readonly create?: boolean;
-  /**
-   * Flushes the whole file system that `path` is on: syncfs(2), which Node lacks. Without it blobs are flushed one by
-   * one, and layers only under `full`.
-   */
+  /** syncfs(2) of the file system of `path`, which Node lacks. Without it blobs are flushed one by one, layers only under `full`. */
   readonly sync?: (path: string) => void;
   /** The same without holding up the caller's thread: syncfs takes as long as there is to write. Preferred where given. */
   readonly syncInBackground?: (path: string) => Promise<void>;
+  /** Awaited before each flush in the background: until when it would be in the way. What is committed meanwhile is flushed too. */
+  readonly beforeBackgroundSync?: () => Promise<void>;
   /** Whether closing the store flushes what it committed. Default true; otherwise the next process of this boot does. */
   readonly syncOnClose?: boolean;
 }

@@ -11,14 +11,21 @@ import { randomShortId } from "./short-id.ts";
 /** The shared memory of the index, its log, and a few hundred rows; after them, removed content makes the room. */
 const RESERVE_BYTES = 512 * 1024;
 
-/** Runs `action`; on a full disk gives up the reserve and runs it once more. `action` can be repeated. */
+/**
+ * Runs `action`; on a full disk gives up the reserve and runs it once more. `action` can be repeated. If it made room, there
+ * is a reserve again afterwards.
+ */
 export function withReserve<T>(paths: StorePaths, action: () => T): T {
   try {
     return action();
   } catch (error) {
     if (!(error instanceof StoreError && error.code === "disk-full") || !hasReserve(paths)) throw error;
     rmSync(paths.reserve, { force: true });
-    return action();
+    try {
+      return action();
+    } finally {
+      ensureReserve(paths);
+    }
   }
 }
 

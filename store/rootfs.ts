@@ -9,7 +9,9 @@ import type { Digest } from "./digest.ts";
 import { StoreError } from "./errors.ts";
 import { findLayer } from "./layers.ts";
 import type { LayerKind, LayerRef, NewRootfs, Owner, Rootfs, RootfsState, RootfsTable } from "./model.ts";
-import { assertNothingMounted } from "./remove-tree.ts";
+import { quietly } from "./quietly.ts";
+import { assertNothingMounted, removeTree } from "./remove-tree.ts";
+import { withReserve } from "./reserve.ts";
 import { assertRootfsId } from "./rootfs-id.ts";
 import { randomShortId } from "./short-id.ts";
 import { moveToTrash, removeTrashQuietly } from "./trash.ts";
@@ -140,37 +142,52 @@ function layerId(context: StoreContext, ref: LayerRef): number {
 }
 
 function claimForDestruction(context: StoreContext, id: string): Rootfs | undefined {
-  const { database, sessions } = context;
-  const session = sessions.current();
-  return database.write(() => {
-    const row = findRow(context, id);
-    if (row === undefined) return undefined;
-    const owner = sessions.isCurrent(row.sessionId) ? undefined : sessions.liveOwner(row.sessionId);
-    if (owner !== undefined) throw rootfsBusy(row, owner);
-    database.run("UPDATE rootfs SET state = 'destroying', session_id = ? WHERE id = ?", session, id);
-    const claimed = findRow(context, id);
-    return claimed && toRootfs(context, claimed);
-  });
+  const { database, sessions, paths } = context;
+  const claim = () => {
+    const session = sessions.current();
+    return database.write(() => {
+      const row = findRow(context, id);
+      if (row === undefined) return undefined;
+      const owner = sessions.isCurrent(row.sessionId) ? undefined : sessions.liveOwner(row.sessionId);
+      if (owner !== undefined) throw rootfsBusy(row, owner);
+      database.run("UPDATE rootfs SET state = 'destroying', session_id = ? WHERE id = ?", session, id);
+      const claimed = findRow(context, id);
+      return claimed && toRootfs(context, claimed);
+    });
+  };
+  return withReserve(paths, () => makingRoom(context, id, claim));
 }
 
 /**
- * Name, then row, against the rule for content: until the directory is known to be free of mounts and out of the way,
- * the row must stay, for it is all that leads back to them.
+ * On a full disk not even the claim can be recorded. A directory that is not ready, and in nobody else's hands, most likely
+ * filled it: it goes first, unless something is mounted there.
+ */
+function makingRoom<T>(context: StoreContext, id: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    const row = findRow(context, id);
+    if (!(error instanceof StoreError && error.code === "disk-full") || row === undefined) throw error;
+    const { sessions } = context;
+    if (row.state === "ready" || !(sessions.isCurrent(row.sessionId) || !sessions.ownerOf(row.sessionId))) throw error;
+    quietly(() => removeTree(directoryOf(context, row)));
+    return action();
+  }
+}
+
+/**
+ * Name, then tree, then row, against the rule for content: until the directory is known to be free of mounts and out of the
+ * way, the row must stay, for it is all that leads back to them; and on a full disk no row goes before the tree has.
  */
 function removeRootfs(context: StoreContext, id: string): void {
-  const { database, sessions } = context;
-  const session = sessions.current();
-  const trash = database.write(() => {
-    const row = findRow(context, id);
-    if (row === undefined) return undefined;
-    if (row.state !== "destroying" || !sessions.isCurrent(row.sessionId)) throw notClaimed(row);
-    const directory = directoryOf(context, row);
-    assertNothingMounted(directory);
-    const moved = moveToTrash(context, directory, session);
-    database.run("DELETE FROM rootfs WHERE id = ?", id);
-    return moved;
-  });
-  removeTrashQuietly(context, trash);
+  const { database, sessions, paths } = context;
+  const row = findRow(context, id);
+  if (row === undefined) return;
+  if (row.state !== "destroying" || !sessions.isCurrent(row.sessionId)) throw notClaimed(row);
+  const directory = directoryOf(context, row);
+  assertNothingMounted(directory);
+  removeTrashQuietly(context, moveToTrash(context, directory, sessions.current()));
+  withReserve(paths, () => database.run("DELETE FROM rootfs WHERE id = ?", id));
 }
 
 function findRow({ database }: StoreContext, id: string): RootfsRow | undefined {

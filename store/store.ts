@@ -13,6 +13,7 @@ import { createLeases } from "./leases.ts";
 import { migrate } from "./migrations.ts";
 import type { OpenStoreOptions, Store } from "./model.ts";
 import type { StorePaths } from "./paths.ts";
+import { quietly } from "./quietly.ts";
 import { ensureReserve, withReserve } from "./reserve.ts";
 import { createRootfsTable } from "./rootfs.ts";
 import { Sessions } from "./sessions.ts";
@@ -30,6 +31,7 @@ export function openStore(options: OpenStoreOptions): Store {
   const paths = openLayout(options.root, options.create ?? true);
   using opening = new DisposableStack();
   const database = opening.use(withReserve(paths, () => openIndex(paths, options)));
+  // closing: what cannot be released is released by whoever finds this process gone, what cannot be flushed by the next one
   const sessions = opening.adopt(new Sessions(database), (it) => quietly(() => it.close()));
   const disk = opening.adopt(new Disk(database, paths, sessions.self.bootId, options), (it) => it.close());
   const context: StoreContext = { database, paths, sessions, disk };
@@ -71,7 +73,7 @@ function wire(context: StoreContext, resources: DisposableStack): Store {
       ensureReserve(paths);
       return report;
     },
-    heal: () => heal(context),
+    heal: () => withReserve(paths, () => heal(context)),
     flush: () => disk.flush(),
     verifyBlob: (digest) => verifyBlob(context, digest),
     verify: (options) => verify(context, tables, options?.deep ?? false),
@@ -83,20 +85,8 @@ function wire(context: StoreContext, resources: DisposableStack): Store {
 /** A full disk must not keep anybody from opening the store to make room in it. */
 function healUnlessFull(context: StoreContext): void {
   try {
-    heal(context);
+    withReserve(context.paths, () => heal(context));
   } catch (error) {
     if (!(error instanceof StoreError && error.code === "disk-full")) throw error;
-  }
-}
-
-/**
- * Closing must not fail what succeeded. What could not be flushed stays marked so, and the next process of this boot
- * tries again; what could not be released is released by whoever finds this process gone.
- */
-function quietly(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // see above
   }
 }

@@ -6,6 +6,7 @@ import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { fileWork, type StoreContext } from "./context.ts";
 import { errnoOf } from "./errors.ts";
+import { quietly } from "./quietly.ts";
 import { removeTree } from "./remove-tree.ts";
 import { randomShortId } from "./short-id.ts";
 
@@ -31,12 +32,7 @@ export function removeTrash(context: StoreContext, path: string): void {
 
 /** Removes a tree that nothing refers to any more. Its removal was committed: what cannot be removed now is left to `heal`. */
 export function removeTrashQuietly(context: StoreContext, path: string | undefined): void {
-  if (path === undefined) return;
-  try {
-    removeTrash(context, path);
-  } catch {
-    // still in staging/, where `heal` meets it again and tells why it stays
-  }
+  if (path !== undefined) quietly(() => removeTrash(context, path));
 }
 
 /** The session that moved it to the trash; undefined for other names. */

@@ -25,7 +25,7 @@ export default defineConfig({
         test: {
           name: "parts",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/e2e/**", "test/bench/**", "**/node_modules/**"],
+          exclude: ["test/e2e/**", "**/node_modules/**"],
           sequence: { groupOrder: 0 },
         },
       },

@@ -4,8 +4,9 @@ set -eu
 build=$(cd "$1" && pwd)
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
-"$build/check/wire-fuzz"
+"$build/check/wire-fuzz" check/seeds
 "$build/check/tree-check"
+"$build/check/tree-fuzz"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -17,6 +17,7 @@ export interface Stack {
   readonly facts: {
     readonly cut: number;
     readonly notOneDirectory?: string;
+    readonly oneDirectory?: "fix-up";
     readonly notStackable?: string;
   };
 }

@@ -30,7 +30,8 @@ export const bind: Backend = {
 
   plan(stack, directory): Plan {
     const target = join(directory, "rootfs");
-    const source = (stack.layers[stack.facts.cut] ?? stack.fixUp).fsPath;
+    const layer = stack.facts.oneDirectory === "fix-up" ? undefined : stack.layers[stack.facts.cut];
+    const source = (layer ?? stack.fixUp).fsPath;
     return {
       rootfsPath: target,
       readOnly: true,

@@ -5,10 +5,10 @@
  * every entry is one call that creates and never one that asks. Directory attributes and overlayfs' markers wait for
  * `finish`, since whatever is put into a directory changes its time, and permission bits could lock us out.
  */
-import { crc32 } from "node:zlib";
 import { type Entry, impliedDirectory, parentPath } from "./entry.ts";
-import { invalid, normalisePath, resolveDirectories } from "./layer-path.ts";
-import { type LayerTree, OPEN_FILE_ABOVE } from "./layer-tree.ts";
+import { FileContent } from "./file-content.ts";
+import { invalid, normalisePath, PATH_MAX, resolveDirectories, tooLong } from "./layer-path.ts";
+import type { LayerTree } from "./layer-tree.ts";
 import { DEFAULT_LIMITS, type LayerLimits, tooLarge } from "./limits.ts";
 import type { TarPart, Whitelist } from "./part.ts";
 import type { TarConsumer, TarEntry } from "./tar-entries.ts";
@@ -20,24 +20,27 @@ const NO_WHITEOUT = { kind: "none" } as const;
 
 /** Entries that may be looked at to find what lies below replaced directories. */
 const LOOKS = 500_000_000;
+/** Names in targets of symbolic links that may be gone through: a few for an entry are usual, thousands are an attack. */
+const STEPS = 20_000_000;
 
-interface OpenFile {
-  readonly entry: Mutable<Entry>;
-  readonly chunks: Uint8Array[];
-  readonly writer: { append(chunk: Uint8Array): void; finish(entry: Entry): void } | undefined;
+/** A file of several names: the entry under `holder` has its content and metadata, the others link to it. */
+interface LinkedFile {
+  holder: string;
+  readonly others: Set<string>;
 }
 
-export class LayerApplier implements TarConsumer {
+export class LayerApplier implements TarConsumer, Disposable {
   readonly #tree: LayerTree;
   readonly #limits: LayerLimits;
   readonly #part: TarPart | undefined;
+  readonly #content: FileContent;
   readonly #entries = new Map<string, Mutable<Entry>>();
-  /** Files with several names: the first one → the others. */
-  readonly #links = new Map<string, Set<string>>();
+  /** Of each name of a file that has several: all of them. */
+  readonly #links = new Map<string, LinkedFile>();
   #parent: readonly [raw: string, resolved: string] = ["", ""];
-  #file: OpenFile | undefined;
   #seen = 0;
   #looked = 0;
+  #steps = 0;
   #bytes = 0;
 
   /** With a `part`, the tree is that part of the tar, and nothing is a whiteout. */
@@ -45,11 +48,11 @@ export class LayerApplier implements TarConsumer {
     this.#tree = tree;
     this.#limits = limits;
     this.#part = part;
+    this.#content = new FileContent(tree);
     this.#entries.set("", { ...impliedDirectory("") });
   }
 
   begin(header: TarEntry): void {
-    this.#file = undefined;
     this.#count(header);
     const name = normalisePath(header.path);
     const path = this.#part === undefined ? name : this.#part.place(name);
@@ -73,39 +76,35 @@ export class LayerApplier implements TarConsumer {
       return;
     }
     const slash = path.lastIndexOf("/");
-    const place = slash < 0 ? path : join(this.#directory(path.slice(0, slash)), path.slice(slash + 1));
-    this.#create(place, header);
+    this.#create(slash < 0 ? path : placeIn(this.#directory(path.slice(0, slash)), path, slash), header);
   }
 
   data(chunk: Uint8Array): void {
-    const file = this.#file;
-    if (file === undefined) return;
-    file.entry.checksum = crc32(chunk, file.entry.checksum);
-    if (file.writer === undefined) file.chunks.push(chunk);
-    else file.writer.append(chunk);
+    this.#content.data(chunk);
   }
 
   end(): void {
-    const file = this.#file;
-    if (file === undefined) return;
-    this.#file = undefined;
-    if (file.writer !== undefined) file.writer.finish(file.entry);
-    else
-      this.#tree.createFile(
-        file.entry,
-        file.chunks.length === 1 ? (file.chunks[0] as Uint8Array) : Buffer.concat(file.chunks),
-      );
+    this.#content.end();
+  }
+
+  /** Closes what a layer that broke off has left open. */
+  [Symbol.dispose](): void {
+    this.#content[Symbol.dispose]();
   }
 
   /** Writes markers and directory attributes; returns the layer's entries, sorted by path, parents first. */
   finish(): Entry[] {
     for (const whitelist of this.#part?.whitelists ?? []) this.#keepOnly(whitelist);
+    for (const [path, { holder }] of this.#links) {
+      if (path !== holder) (this.#entries.get(path) as Mutable<Entry>).link = holder;
+    }
     const entries = [...this.#entries.values()].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
     for (const entry of entries) {
       if (entry.type === "directory" && entry.opaque) this.#tree.markOpaque(entry.path);
-      // below an opaque directory there is nothing left to hide
-      if (entry.type === "whiteout" && !this.#entries.get(parentPath(entry.path))?.opaque)
-        this.#tree.whiteout(entry.path);
+      // a link to a lower layer's file hides what was there too, though nothing of it can lie here; and below an opaque
+      // directory there is nothing left to hide
+      const hides = entry.type === "whiteout" || entry.type === "lower-hardlink";
+      if (hides && !this.#entries.get(parentPath(entry.path))?.opaque) this.#tree.whiteout(entry.path);
     }
     for (let at = entries.length - 1; at >= 0; at -= 1) {
       const entry = entries[at] as Entry;
@@ -144,7 +143,7 @@ export class LayerApplier implements TarConsumer {
     if (existing !== undefined) this.#remove(existing);
     const entry = toEntry(path, header);
     if (header.type === "hardlink") this.#hardlink(entry, header);
-    else if (header.type === "file") this.#openFile(entry);
+    else if (header.type === "file") this.#content.begin(entry);
     else if (header.type === "symlink") {
       if (entry.link === "" || entry.link.includes("\0") || entry.link.length >= 4096)
         throw invalid(header.path, "is a link to an impossible place");
@@ -159,10 +158,6 @@ export class LayerApplier implements TarConsumer {
     this.#entries.set(path, entry);
   }
 
-  #openFile(entry: Mutable<Entry>): void {
-    this.#file = { entry, chunks: [], writer: entry.size > OPEN_FILE_ABOVE ? this.#tree.openFile(entry) : undefined };
-  }
-
   /** A directory is described by its entry, whether it was implied before, is new, or replaces something else. */
   #describe(path: string, header: TarEntry): void {
     const existing = this.#entries.get(path);
@@ -170,8 +165,8 @@ export class LayerApplier implements TarConsumer {
       Object.assign(existing, toEntry(path, header), { opaque: existing.opaque });
       return;
     }
-    // a whiteout of this name hides the lower directory: what is new starts empty
-    const opaque = existing?.type === "whiteout";
+    // whatever had this name until now hides the lower directory: what is new starts empty
+    const opaque = existing !== undefined;
     if (existing !== undefined) this.#remove(existing);
     this.#tree.mkdir(path);
     this.#entries.set(path, { ...toEntry(path, header), opaque });
@@ -182,19 +177,23 @@ export class LayerApplier implements TarConsumer {
     const raw = this.#part === undefined ? named : this.#part.target(header.path, named);
     this.#checkDepth(raw);
     const slash = raw.lastIndexOf("/");
-    const target = slash < 0 ? raw : join(resolveDirectories(raw.slice(0, slash), this.#entries), raw.slice(slash + 1));
+    const target = slash < 0 ? raw : placeIn(this.#resolve(raw.slice(0, slash)), raw, slash);
     if (target === entry.path || raw === "") throw invalid(header.path, "is a hard link to itself or to the root");
     const file = this.#entries.get(target);
+    if (file === undefined && this.#replaces(parentPath(target)))
+      throw invalid(header.path, "is a hard link to what another file of this layer takes the place of");
     if (file?.type === "directory" || file?.type === "whiteout")
       throw invalid(header.path, "is a hard link to a directory or a removed file");
-    entry.link = file?.type === "hardlink" || file?.type === "lower-hardlink" ? file.link : target;
     // a name that this layer does not have is a file of a lower layer: merge finds it, the tree has no entry
-    if (file === undefined || file.type === "lower-hardlink") entry.type = "lower-hardlink";
-    else {
-      this.#tree.link(entry.path, entry.link);
-      const names = this.#links.get(entry.link) ?? new Set();
-      this.#links.set(entry.link, names.add(entry.path));
+    if (file === undefined || file.type === "lower-hardlink") {
+      entry.type = "lower-hardlink";
+      entry.link = file?.link ?? target;
+      return;
     }
+    const linked = this.#links.get(target) ?? { holder: target, others: new Set() };
+    this.#tree.link(entry.path, linked.holder);
+    linked.others.add(entry.path);
+    this.#links.set(linked.holder, linked).set(entry.path, linked);
   }
 
   #whiteout(path: string): void {
@@ -212,10 +211,7 @@ export class LayerApplier implements TarConsumer {
   #remove(entry: Mutable<Entry>): void {
     const gone = entry.type === "directory" ? this.#below(entry.path) : [entry];
     for (const each of gone) this.#entries.delete(each.path);
-    for (const each of gone) {
-      if (each.type === "hardlink") this.#links.get(each.link)?.delete(each.path);
-      else this.#promoteLink(each);
-    }
+    for (const each of gone) this.#unlink(each);
     if (entry.type !== "whiteout" && entry.type !== "lower-hardlink") this.#tree.remove(entry.path);
     this.#parent = ["", ""];
   }
@@ -241,31 +237,56 @@ export class LayerApplier implements TarConsumer {
     return [...this.#entries.values()].filter((entry) => entry.path === path || entry.path.startsWith(`${path}/`));
   }
 
-  #promoteLink(gone: Mutable<Entry>): void {
-    const names = [...(this.#links.get(gone.path) ?? [])];
+  /** One name less; when it was the one that has it all, another one has it from now on. */
+  #unlink(gone: Mutable<Entry>): void {
+    const linked = this.#links.get(gone.path);
+    if (linked === undefined) return;
     this.#links.delete(gone.path);
-    const [heir, ...others] = names.flatMap((name) => this.#entries.get(name) ?? []);
-    if (heir === undefined) return;
-    Object.assign(heir, gone, { path: heir.path });
-    for (const other of others) other.link = heir.path;
-    this.#links.set(heir.path, new Set(others.map((other) => other.path)));
+    linked.others.delete(gone.path);
+    if (gone.path !== linked.holder) return;
+    for (const path of linked.others) {
+      const heir = this.#entries.get(path);
+      if (heir === undefined) continue;
+      linked.others.delete(path);
+      linked.holder = path;
+      Object.assign(heir, gone, { path });
+      return;
+    }
   }
 
   /** The directory `raw` of this layer, with symlinks resolved and missing parts made. */
   #directory(raw: string): string {
     if (raw === "") return "";
     if (this.#parent[0] === raw) return this.#parent[1];
-    const resolved = resolveDirectories(raw, this.#entries);
+    const resolved = this.#resolve(raw);
+    // a link's target may say what a name may not
+    if (this.#part === undefined && /(^|\/)\.wh\./.test(resolved))
+      throw invalid(raw, "lies behind a link into a whiteout");
     this.#ensureDirectory(resolved);
     this.#parent = [raw, resolved];
     return resolved;
+  }
+
+  #resolve(raw: string): string {
+    const [resolved, steps] = resolveDirectories(raw, { get: (path) => this.#inode(path) });
+    this.#steps += steps;
+    if (this.#steps > STEPS) throw invalid(raw, "is one of too many that lie behind long symbolic links");
+    return resolved;
+  }
+
+  /** What a name leads to: of a hard link, the entry that has its file, which may be a symlink. */
+  #inode(path: string): Entry | undefined {
+    const entry = this.#entries.get(path);
+    return entry?.type === "hardlink" ? this.#entries.get((this.#links.get(path) as LinkedFile).holder) : entry;
   }
 
   /** Whether this layer has something else than a directory at `path` or above it. */
   #replaces(path: string): boolean {
     for (let at = path; at !== ""; at = parentPath(at)) {
       const type = this.#entries.get(at)?.type;
-      if (type !== undefined && type !== "directory" && type !== "whiteout") return true;
+      // above a directory of this layer are directories of this layer
+      if (type === "directory") return false;
+      if (type !== undefined && type !== "whiteout") return true;
     }
     return false;
   }
@@ -286,8 +307,8 @@ export class LayerApplier implements TarConsumer {
 }
 
 function toEntry(path: string, header: TarEntry): Mutable<Entry> {
-  const { type, mode, uid, gid, size, mtimeSec, mtimeNsec, link, major, minor, xattrs, offset } = header;
-  return {
+  const { type, mode, uid, gid, size, mtimeSec, mtimeNsec, link, major, minor, xattrs, offset, sparse } = header;
+  const entry: Mutable<Entry> = {
     path,
     type,
     mode,
@@ -305,8 +326,17 @@ function toEntry(path: string, header: TarEntry): Mutable<Entry> {
     implied: false,
     opaque: false,
   };
+  if (sparse !== undefined) entry.sparse = sparse;
+  return entry;
 }
 
 function join(directory: string, name: string): string {
   return directory === "" ? name : `${directory}/${name}`;
+}
+
+/** What `path` names behind its last slash, in the directory that all before it leads to. */
+function placeIn(directory: string, path: string, slash: number): string {
+  const place = join(directory, path.slice(slash + 1));
+  if (place.length >= PATH_MAX) throw tooLong(path);
+  return place;
 }

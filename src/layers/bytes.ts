@@ -52,28 +52,37 @@ export class ByteWriter {
   }
 }
 
-/** Reads past the end as zeros: callers check a checksum over the whole before they read. */
+/** Throws what `damaged` makes of the reason, when the bytes do not hold what is asked for. */
 export class ByteReader {
   readonly #buffer: Buffer;
+  readonly #damaged: (why: string) => Error;
   #at: number;
 
-  constructor(buffer: Buffer, at = 0) {
+  constructor(buffer: Buffer, at: number, damaged: (why: string) => Error) {
     this.#buffer = buffer;
     this.#at = at;
+    this.#damaged = damaged;
+  }
+
+  /** Bytes that were not read yet. */
+  get left(): number {
+    return this.#buffer.length - this.#at;
   }
 
   byte(): number {
-    const value = this.#buffer[this.#at] ?? 0;
-    this.#at += 1;
-    return value;
+    this.#take(1);
+    return this.#buffer[this.#at - 1] as number;
   }
 
+  /** Up to 2^53 − 1. */
   uint(): number {
     let value = 0;
     let scale = 1;
     for (;;) {
       const byte = this.byte();
       value += (byte & 0x7f) * scale;
+      if (value > Number.MAX_SAFE_INTEGER || scale > Number.MAX_SAFE_INTEGER)
+        throw this.#damaged("it has a number that is too large");
       if (byte < 0x80) return value;
       scale *= 0x80;
     }
@@ -86,14 +95,17 @@ export class ByteReader {
 
   text(): string {
     const length = this.uint();
-    const value = this.#buffer.toString("latin1", this.#at, this.#at + length);
-    this.#at += length;
-    return value;
+    this.#take(length);
+    return this.#buffer.toString("latin1", this.#at - length, this.#at);
   }
 
   raw(length: number): Buffer {
-    const value = this.#buffer.subarray(this.#at, this.#at + length);
+    this.#take(length);
+    return this.#buffer.subarray(this.#at - length, this.#at);
+  }
+
+  #take(length: number): void {
+    if (length > this.left) throw this.#damaged("it ends in the middle of a record");
     this.#at += length;
-    return value;
   }
 }

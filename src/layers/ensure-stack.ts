@@ -16,6 +16,7 @@ export interface ImageStack {
 const factsSchema: z.ZodType<StackFacts> = z.object({
   cut: z.number(),
   notOneDirectory: z.string().exactOptional(),
+  oneDirectory: z.literal("fix-up").exactOptional(),
   notStackable: z.string().exactOptional(),
   entryCount: z.number(),
   sizeBytes: z.number(),
@@ -38,7 +39,8 @@ export async function ensureStack(key: Digest, layers: readonly Layer[], context
     },
     { signal },
   );
-  return imageStack(layers, staged.commit({ sizeBytes: 0, entryCount: 0, facts: { ...facts } }));
+  const sizeBytes = facts.oneDirectory === "fix-up" ? facts.sizeBytes : 0;
+  return imageStack(layers, staged.commit({ sizeBytes, entryCount: 0, facts: { ...facts } }));
 }
 
 /** Throws `layer-corrupt` when the store's record is not one of ours. */

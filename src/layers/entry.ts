@@ -35,8 +35,16 @@ export interface Metadata {
   readonly major: number;
   readonly minor: number;
   readonly xattrs: readonly Xattr[];
-  /** Where a file's content begins, in bytes from the start of the uncompressed tar. */
+  /** Where a file's stored bytes begin, from the start of the uncompressed tar: its content, or the pieces of `sparse`. */
   readonly offset: number;
+  /** Of a file that the tar keeps without its holes: where the stored bytes belong, in ascending order, not overlapping. */
+  readonly sparse?: readonly Segment[];
+}
+
+/** A piece of a file, in bytes. */
+export interface Segment {
+  readonly offset: number;
+  readonly length: number;
 }
 
 export interface Entry extends Metadata {
@@ -82,14 +90,34 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** A byte string as a person reads it: UTF-8 where it is, control characters and stray bytes as escapes. */
+/** Characters of a name that are shown. A tar may have one of a megabyte, and it would go to terminals and logs. */
+const MAX_SHOWN = 200;
+
+/**
+ * A byte string as a person reads it: UTF-8 where it is; stray bytes, and what a terminal would obey, as escapes; of a
+ * long one the beginning, and how long it is.
+ */
 export function displayPath(path: string): string {
-  const bytes = Buffer.from(path, "latin1");
+  let end = path.length;
+  if (end > MAX_SHOWN) {
+    end = MAX_SHOWN;
+    // a character has three bytes behind its first at most
+    while (end > MAX_SHOWN - 3 && (path.charCodeAt(end) & 0xc0) === 0x80) end -= 1;
+  }
+  const head = path.slice(0, end);
+  const bytes = Buffer.from(head, "latin1");
   const text = bytes.toString("utf8");
-  const readable = Buffer.from(text, "utf8").equals(bytes) ? text : path.replace(/[\x80-\xff]/g, hexEscape);
-  return readable.replace(/\p{Cc}/gu, hexEscape);
+  const readable = Buffer.from(text, "utf8").equals(bytes) ? text : head.replace(/[\x80-\xff]/g, hexEscape);
+  let shown = "";
+  for (const character of readable) {
+    const next = character.replace(/[\p{Cc}\p{Cf}]/u, hexEscape);
+    if (shown.length + next.length > MAX_SHOWN) return `${shown}… (${path.length} bytes)`;
+    shown += next;
+  }
+  return end < path.length ? `${shown}… (${path.length} bytes)` : shown;
 }
 
 function hexEscape(character: string): string {
-  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  const code = character.codePointAt(0) as number;
+  return code > 0xff ? `\\u{${code.toString(16)}}` : `\\x${code.toString(16).padStart(2, "0")}`;
 }

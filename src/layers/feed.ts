@@ -1,31 +1,35 @@
 /**
- * The sending side of a worker's port: network bytes in batches of a size that is worth a message, with a window so
- * that a slow disk slows the download instead of filling memory. Batches are handed over, not copied, and come
- * back when they are used up.
+ * The sending side of a worker's port: network bytes in batches of a size that is worth a message. They lie in memory that
+ * both threads see and that is used again and again: handing buffers over would leave each one to a collector, which looks
+ * through all of the heap to find it. When all batches are under way the sender waits, so that a slow disk slows the
+ * download instead of filling memory.
  */
 import { once } from "node:events";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import type { Batch, PortBytes } from "./tasks.ts";
 
 const BATCH = 256 * 1024;
-const WINDOW = 2 * 1024 * 1024;
+const BATCHES = 8;
 
 export class PortFeed {
   readonly #port: MessagePort;
+  readonly #memory: SharedArrayBuffer;
   readonly #signal: AbortSignal;
-  /** Batches that came back empty: memory that is used again is memory that no collector has to find. */
-  readonly #spare: ArrayBuffer[] = [];
-  #batch = new Uint8Array(new ArrayBuffer(BATCH));
+  /** Offsets of batches that nobody uses. */
+  readonly #free: number[];
+  #batch: Uint8Array;
   #filled = 0;
-  #outstanding = 0;
   #wake: () => void = () => {};
   #giveUp: (reason: unknown) => void = () => {};
 
-  constructor(port: MessagePort, signal: AbortSignal) {
+  constructor(port: MessagePort, { memory }: Pick<PortBytes, "memory">, signal: AbortSignal) {
     this.#port = port;
+    this.#memory = memory;
     this.#signal = signal;
-    port.on("message", (empty: ArrayBuffer) => {
-      this.#outstanding -= BATCH;
-      this.#spare.push(empty);
+    this.#free = Array.from({ length: BATCHES }, (_, at) => at * BATCH);
+    this.#batch = this.#nextBatch();
+    port.on("message", (empty: number) => {
+      this.#free.push(empty);
       this.#wake();
     });
     const stop = (): void => {
@@ -73,20 +77,28 @@ export class PortFeed {
 
   async #flush(): Promise<void> {
     if (this.#filled > 0) {
-      const batch = this.#batch.subarray(0, this.#filled);
-      this.#outstanding += BATCH;
-      this.#port.postMessage(batch, [batch.buffer]);
-      this.#batch = new Uint8Array(this.#spare.pop() ?? new ArrayBuffer(BATCH));
+      const message: Batch = [this.#batch.byteOffset, this.#filled];
+      this.#port.postMessage(message);
       this.#filled = 0;
-    }
-    while (this.#outstanding >= WINDOW) {
-      this.#signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      while (this.#free.length === 0) {
+        this.#signal.throwIfAborted();
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      this.#batch = this.#nextBatch();
     }
     this.#signal.throwIfAborted();
   }
+
+  #nextBatch(): Uint8Array {
+    return new Uint8Array(this.#memory, this.#free.pop(), BATCH);
+  }
+}
+
+/** The other end of a port, and the memory that its batches lie in. */
+export function openPortBytes(port: MessagePort): PortBytes {
+  return { port, memory: new SharedArrayBuffer(BATCHES * BATCH) };
 }
 
 /**
@@ -98,16 +110,17 @@ export class PortFeed {
  */
 export async function feedWorker<T>(
   send: (port: PortFeed, signal: AbortSignal) => Promise<void>,
-  work: (bytes: { readonly port: MessagePort }, signal: AbortSignal) => Promise<T>,
+  work: (bytes: PortBytes, signal: AbortSignal) => Promise<T>,
   outer: AbortSignal,
 ): Promise<T> {
   const { port1, port2 } = new MessageChannel();
   const failed = new AbortController();
   const signal = AbortSignal.any([outer, failed.signal]);
   try {
-    const working = work({ port: port2 }, signal);
+    const bytes = openPortBytes(port2);
+    const working = work(bytes, signal);
     working.catch((error: unknown) => failed.abort(error));
-    const sending = once(port1, "message", { signal }).then(() => send(new PortFeed(port1, signal), signal));
+    const sending = once(port1, "message", { signal }).then(() => send(new PortFeed(port1, bytes, signal), signal));
     sending.catch((error: unknown) => failed.abort(error));
     const [worked] = await Promise.allSettled([working, sending]);
     outer.throwIfAborted();

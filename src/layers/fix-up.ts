@@ -5,8 +5,11 @@
  *  - directories whose metadata a lower layer gives although a higher one has them too (implied parents);
  *  - directories that one layer alone has, with whiteouts that hide nothing: merged with this one they are filtered;
  *  - files that have names in several layers, all of their names linked to one copy.
+ * Where one layer is all that is seen, and has whiteouts of things that nobody had, it holds the whole tree: a bind mount of
+ * the layer would show those. Hardly an image has any.
  */
 import { openTree, type Tree } from "../../native/index.ts";
+import { copyContent, finishCopy } from "./copy-tree.ts";
 import { parentPath } from "./entry.ts";
 import { openLayerTree, writeInode } from "./layer-tree.ts";
 import { findNode, type Inode, type MergedTree, type Node, walkTree } from "./merge.ts";
@@ -15,8 +18,10 @@ import { findNode, type Inode, type MergedTree, type Node, walkTree } from "./me
 export interface StackFacts {
   /** Layers below this index are hidden whole. */
   readonly cut: number;
-  /** Why no single directory of the store is the merged tree, or undefined when the layer at `cut` is. */
+  /** Why no single directory of the store is the merged tree, or undefined when one is: the layer at `cut`, or the fix-up. */
   readonly notOneDirectory?: string;
+  /** Present when that directory is the fix-up. */
+  readonly oneDirectory?: "fix-up";
   /** Why overlayfs cannot stack these layers, or undefined when it can. */
   readonly notStackable?: string;
   readonly entryCount: number;
@@ -32,20 +37,21 @@ export interface StackFacts {
 }
 
 export function describeStack(tree: MergedTree, stackable: boolean): StackFacts {
-  let entryCount = 0;
+  let entryCount = -1; // the root is none
   let sizeBytes = 0;
   const counted = new Set<Inode>();
-  for (const [, node] of walkTree(tree.root)) {
+  for (const { inode } of everyNode(tree.root)) {
     entryCount += 1;
-    if (counted.has(node.inode)) continue;
-    counted.add(node.inode);
-    sizeBytes += node.inode.entry.size;
+    if (counted.has(inode)) continue;
+    counted.add(inode);
+    sizeBytes += inode.entry.size;
   }
   const { mode, uid, gid, mtimeSec, mtimeNsec } = tree.root.inode.entry;
-  const reason = notOneDirectory(tree);
+  const visible = tree.layers - tree.cut;
   return {
     cut: tree.cut,
-    ...(reason !== undefined && { notOneDirectory: reason }),
+    ...(visible > 1 && { notOneDirectory: `the image has ${visible} layers` }),
+    ...(isWhole(tree) && { oneDirectory: "fix-up" as const }),
     ...(!stackable && {
       notStackable: "the layers were unpacked by an ordinary user: owners and whiteouts are recorded, not on disk",
     }),
@@ -55,18 +61,30 @@ export function describeStack(tree: MergedTree, stackable: boolean): StackFacts 
   };
 }
 
-function notOneDirectory(tree: MergedTree): string | undefined {
-  const visible = tree.layers - tree.cut;
-  if (visible > 1) return `the image has ${visible} layers`;
-  if (visible === 0) return undefined;
-  const nodes = [tree.root, ...[...walkTree(tree.root)].map(([, node]) => node)];
-  if (nodes.some((node) => node.ghostsOf >= 0)) return "its only layer has whiteouts, which a bind mount would show";
+/** Whether the fix-up has to be the whole tree: there is one layer to be seen, and it alone does not show it. */
+function isWhole(tree: MergedTree): boolean {
+  if (tree.layers - tree.cut !== 1) return false;
   const { layer } = tree.root.inode;
-  return layer >= 0 && layer < tree.cut ? "its root directory is described by a layer that is hidden" : undefined;
+  return (layer >= 0 && layer < tree.cut) || everyNode(tree.root).some((node) => node.ghostsOf >= 0);
+}
+
+/** In no order, and therefore quicker than a walk. */
+function everyNode(root: Node): Node[] {
+  const nodes = [root];
+  for (let at = 0; at < nodes.length; at += 1) {
+    for (const child of nodes[at]?.children?.values() ?? []) nodes.push(child);
+  }
+  return nodes;
 }
 
 /** Writes the fix-up tree into the empty directory `fsPath`. `layerPaths` are the layers' trees, base first. */
 export function writeFixUp(tree: MergedTree, layerPaths: readonly string[], fsPath: string): void {
+  if (isWhole(tree)) {
+    const copy = { path: fsPath, privileged: true };
+    copyContent(tree, layerPaths, copy, { index: 0, count: 1 });
+    finishCopy(tree, copy);
+    return;
+  }
   using target = openLayerTree(fsPath, true);
   const directories = new Map<string, Node>([["", tree.root]]);
   const links = new Map<Inode, string[]>();

@@ -2,17 +2,13 @@
  * A layer's bytes as they reach a worker. A chunk is valid until the next one is asked for; then its memory is used again.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import type { MessagePort } from "node:worker_threads";
 import { AppError } from "../errors.ts";
-import type { FileRange, LayerBytes } from "./tasks.ts";
+import type { Batch, FileRange, LayerBytes, PortBytes } from "./tasks.ts";
 
 const CHUNK = 512 * 1024;
 
-/** On a port: chunks, then `null` for a complete end, or the reader is terminated from outside. */
-export type PortMessage = Uint8Array | null;
-
 export function readChunks(bytes: LayerBytes): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
-  return "file" in bytes ? readFileRange(bytes.file) : readPort(bytes.port);
+  return "file" in bytes ? readFileRange(bytes.file) : readPort(bytes);
 }
 
 export function* readFileRange(range: FileRange): Generator<Uint8Array> {
@@ -50,11 +46,11 @@ export function openRegularSync(path: string): number {
   });
 }
 
-/** Hands each chunk's memory back when it is used up, which is the sender's leave to send more. */
-async function* readPort(port: MessagePort): AsyncGenerator<Uint8Array> {
-  const queue: PortMessage[] = [];
+/** Without an end, the reader is terminated from outside. */
+async function* readPort({ port, memory }: PortBytes): AsyncGenerator<Uint8Array> {
+  const queue: (Batch | null)[] = [];
   let wake: () => void = () => {};
-  port.on("message", (message: PortMessage) => {
+  port.on("message", (message: Batch | null) => {
     queue.push(message);
     wake();
   });
@@ -65,11 +61,11 @@ async function* readPort(port: MessagePort): AsyncGenerator<Uint8Array> {
           wake = resolve;
         });
       }
-      const message = queue.shift() as PortMessage;
-      if (message === null) return;
-      yield message;
-      const memory = message.buffer as ArrayBuffer;
-      port.postMessage(memory, [memory]);
+      const batch = queue.shift() as Batch | null;
+      if (batch === null) return;
+      const [offset, length] = batch;
+      yield new Uint8Array(memory, offset, length);
+      port.postMessage(offset);
     }
   } finally {
     port.close();

@@ -2,9 +2,10 @@
  * Names in a tar become paths in a tree, or an error: never a place outside it.
  */
 import { AppError } from "../errors.ts";
-import { displayPath, type Entry } from "./entry.ts";
+import { displayPath, type Entry, parentPath } from "./entry.ts";
 
-const PATH_MAX = 4096;
+/** Bytes of a path, with the NUL that ends it (Linux). */
+export const PATH_MAX = 4096;
 const NAME_MAX = 255;
 const SYMLINK_LIMIT = 40;
 
@@ -33,37 +34,50 @@ export function normalisePath(raw: string): string {
 
 export function invalid(raw: string, what: string): AppError {
   return new AppError("layer-invalid", `Cannot unpack a layer: entry "${displayPath(raw)}" ${what}`, {
+    hint: "the image is malformed or hostile; nothing of this layer was kept",
     details: { entry: displayPath(raw) },
   });
 }
 
 /**
  * Resolves a path's directories through symlinks that this same layer created, staying inside the tree like a chroot
- * would. Whatever the layer has not created is left as it stands: other layers are none of this one's business.
+ * would. Whatever the layer has not created is left as it stands: other layers are none of this one's business. `steps`
+ * counts the names in the links' targets.
  */
-export function resolveDirectories(path: string, entries: ReadonlyMap<string, Entry>): string {
-  let pending = path.split("/");
-  let resolved: string[] = [];
+export function resolveDirectories(
+  path: string,
+  entries: Pick<ReadonlyMap<string, Entry>, "get">,
+): readonly [resolved: string, steps: number] {
+  // what lies above a directory of this layer are directories of this layer
+  if (entries.get(path)?.type === "directory") return [path, 0];
+  let pending = path.split("/").reverse();
+  let resolved = "";
   let links = 0;
-  while (pending.length > 0) {
-    const part = pending.shift() as string;
+  let steps = 0;
+  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
     if (part === "" || part === ".") continue;
     if (part === "..") {
-      resolved.pop();
+      resolved = parentPath(resolved);
       continue;
     }
-    const candidate = resolved.length === 0 ? part : `${resolved.join("/")}/${part}`;
+    const candidate = resolved === "" ? part : `${resolved}/${part}`;
     const entry = entries.get(candidate);
     if (entry?.type !== "symlink") {
-      resolved.push(part);
+      resolved = candidate;
+      if (resolved.length >= PATH_MAX) throw tooLong(path);
       continue;
     }
     links += 1;
     if (links > SYMLINK_LIMIT) throw invalid(path, "lies behind too many symbolic links");
-    if (entry.link.startsWith("/")) resolved = [];
-    pending = entry.link.split("/").concat(pending);
+    if (entry.link.startsWith("/")) resolved = "";
+    const target = entry.link.split("/").reverse();
+    steps += target.length;
+    pending = pending.concat(target);
   }
-  const place = resolved.join("/");
-  if (place.length >= PATH_MAX) throw invalid(path, `lies behind links at a path longer than ${PATH_MAX - 1} bytes`);
-  return place;
+  return [resolved, steps];
+}
+
+/** Of a path whose symbolic links lead further than the kernel goes. */
+export function tooLong(path: string): AppError {
+  return invalid(path, `lies behind links at a path longer than ${PATH_MAX - 1} bytes`);
 }

@@ -8,14 +8,19 @@
 import { type Attributes, NativeError, openTree, type Tree } from "../../native/index.ts";
 import type { Entry } from "./entry.ts";
 
-/** Files above this size, in bytes, are written piece by piece; smaller ones in one call. */
-export const OPEN_FILE_ABOVE = 1024 * 1024;
+/** A file in pieces. What is skipped is a hole. Disposing one that was not finished closes it. */
+export interface LayerFileWriter extends Disposable {
+  append(chunk: Uint8Array): void;
+  /** The next piece goes to `offset` bytes from the start. */
+  seek(offset: number): void;
+  finish(entry: Entry): void;
+}
 
 export interface LayerTree extends Disposable {
   /** Whiteouts and opaque marks that were refused; such a layer cannot be stacked by overlayfs. */
   readonly markersRefused: number;
   createFile(entry: Entry, data: Uint8Array): void;
-  openFile(entry: Entry): { append(chunk: Uint8Array): void; finish(entry: Entry): void };
+  openFile(entry: Entry): LayerFileWriter;
   cloneFile(entry: Entry, from: Tree, fromPath: string): void;
   symlink(entry: Entry): void;
   link(path: string, existing: string): void;
@@ -35,6 +40,8 @@ const UNOWNED = { uid: -1, gid: -1, mtimeSec: 0, mtimeNsec: 0 };
 
 export function openLayerTree(path: string, privileged: boolean): LayerTree {
   const tree = openTree(path);
+  // what the store's directory hands down to all that is made in it is none of the image's
+  tree.dropAcls();
   let markersRefused = 0;
   /** Kernels before 5.8 keep whiteouts from ordinary users; trusted attributes need CAP_SYS_ADMIN. */
   const mark = (action: () => void): void => {
@@ -55,7 +62,9 @@ export function openLayerTree(path: string, privileged: boolean): LayerTree {
       const writer = tree.openFile(entry.path);
       return {
         append: (chunk) => writer.append(chunk),
+        seek: (offset) => writer.seek(offset),
         finish: (settled) => writer.finish(settled.size, attributes(settled)),
+        [Symbol.dispose]: () => writer[Symbol.dispose](),
       };
     },
     cloneFile: (entry, from, fromPath) => void tree.clone(entry.path, from, fromPath, attributes(entry)),
@@ -66,7 +75,7 @@ export function openLayerTree(path: string, privileged: boolean): LayerTree {
       if (privileged || kind === "fifo") tree.mknod(entry.path, kind, entry.major, entry.minor, attributes(entry));
       else tree.createFile(entry.path, Buffer.alloc(0), attributes(entry));
     },
-    mkdir: (name) => tree.mkdir(name, { ...UNOWNED, mode: 0o700 }),
+    mkdir: (name) => tree.mkdir(name),
     setDirectory: (entry) => tree.setAttributes(entry.path || ROOT, attributes(entry)),
     // the index has these too, and the copy backend needs no more
     whiteout: (name) => mark(() => tree.mknod(name, "character", 0, 0, { ...UNOWNED, mode: 0 })),
@@ -86,7 +95,7 @@ function exactAttributes(entry: Entry): Attributes {
 
 function ownAttributes(entry: Entry): Attributes {
   const { mtimeSec, mtimeNsec } = entry;
-  const xattrs = entry.type === "symlink" ? [] : entry.xattrs.filter(([name]) => name.startsWith("user."));
+  const xattrs = entry.xattrs.filter(([name]) => name.startsWith("user."));
   const mode = entry.mode | (entry.type === "directory" ? 0o700 : 0o600);
   return { mode, uid: -1, gid: -1, mtimeSec, mtimeNsec, ...(xattrs.length > 0 && { xattrs }) };
 }

@@ -13,12 +13,13 @@ export interface LayerLimits {
 }
 
 /**
+ * Entries: half a kilobyte of memory each, and several times what the largest images have that anybody has told of.
  * Depth: PATH_MAX is reached there with names of seven letters; what package managers nest deepest has less than a hundred.
  * Ratio: nothing but zeros comes near it in gzip, whose own end is at 1032. Other formats would turn the bytes of one packet
  * into a day's work.
  */
 export const DEFAULT_LIMITS: Required<LayerLimits> = {
-  maxEntries: 10_000_000,
+  maxEntries: 4_000_000,
   maxBytes: 1024 ** 4,
   maxDepth: 512,
   maxRatio: 1000,

@@ -8,7 +8,7 @@
  *  - a hard link to a file of a lower layer is another name of that very file.
  */
 import { AppError } from "../errors.ts";
-import { displayPath, type Entry, impliedDirectory, parentPath } from "./entry.ts";
+import { baseName, displayPath, type Entry, impliedDirectory, parentPath } from "./entry.ts";
 
 /** One file, shared by all its names. */
 export interface Inode {
@@ -57,16 +57,20 @@ export function mergeLayers(
     const lowerLinks = entries
       .filter((entry) => entry.type === "lower-hardlink")
       .map((entry) => [entry, linkedInode(root, entry)] as const);
+    const source = shadowed.has(layer) ? [] : [layer];
+    const placer = new Placer(root);
     for (const entry of entries) {
-      if (entry.type === "directory") root = placeDirectory(root, entry, layer, shadowed.has(layer) ? [] : [layer]);
+      if (entry.type === "directory") root = placeDirectory(placer, root, entry, layer, source);
       else if (entry.type !== "whiteout" && entry.type !== "hardlink" && entry.type !== "lower-hardlink") {
-        placeLeaf(root, entry.path, { entry, layer, crossesLayers: false });
+        placeLeaf(placer, root, entry.path, { entry, layer, crossesLayers: false });
       }
     }
-    for (const entry of entries) if (entry.type === "hardlink") placeLeaf(root, entry.path, linkedInode(root, entry));
+    for (const entry of entries) {
+      if (entry.type === "hardlink") placeLeaf(placer, root, entry.path, linkedInode(root, entry));
+    }
     for (const [entry, inode] of lowerLinks) {
       inode.crossesLayers = true;
-      placeLeaf(root, entry.path, inode);
+      placeLeaf(placer, root, entry.path, inode);
     }
     markGhosts(root, entries, layer);
   });
@@ -106,22 +110,44 @@ function hideLower(root: Node, entries: readonly Entry[]): void {
       if (node?.children === undefined) continue;
       node.children.clear();
       node.sources.length = 0;
-      // hidden by a whiteout of its name, the directory's metadata goes too; an opaque marker alone leaves it
-      const [parent, name] = locate(root, entry.path);
-      if (!entry.implied) parent?.children?.delete(name);
     }
   }
 }
 
-function placeLeaf(root: Node, path: string, inode: Inode): void {
-  const [parent, name] = locateParent(root, path);
+/**
+ * Puts entries into a tree. They come sorted, many of one directory in a row, so that the last one is remembered. (What is
+ * remembered are its children, which stay the same when its metadata is replaced.)
+ */
+class Placer {
+  #path = "";
+  #children: Map<string, Node>;
+
+  constructor(root: Node) {
+    this.#children = root.children as Map<string, Node>;
+  }
+
+  parentOf(root: Node, path: string): readonly [children: Map<string, Node>, name: string] {
+    const parent = parentPath(path);
+    if (parent !== this.#path) {
+      const { children } = findNode(root, parent) ?? {};
+      if (children === undefined)
+        throw new AppError("internal", `"${displayPath(path)}" has no parent in its layer's index`);
+      this.#children = children;
+      this.#path = parent;
+    }
+    return [this.#children, baseName(path)];
+  }
+}
+
+function placeLeaf(placer: Placer, root: Node, path: string, inode: Inode): void {
+  const [parent, name] = placer.parentOf(root, path);
   parent.set(name, { inode, children: undefined, sources: [], ghostsOf: -1 });
 }
 
 /** Returns the root, which a layer that describes it replaces. */
-function placeDirectory(root: Node, entry: Entry, layer: number, source: readonly number[]): Node {
+function placeDirectory(placer: Placer, root: Node, entry: Entry, layer: number, source: readonly number[]): Node {
   if (entry.path === "") return overDirectory(root, entry, layer, source);
-  const [parent, name] = locateParent(root, entry.path);
+  const [parent, name] = placer.parentOf(root, entry.path);
   const existing = parent.get(name);
   parent.set(
     name,
@@ -143,7 +169,13 @@ function linkedInode(root: Node, entry: Entry): Inode {
   const target = findNode(root, entry.link);
   if (target === undefined || target.children !== undefined) {
     const names = `"${displayPath(entry.path)}" is a hard link to "${displayPath(entry.link)}"`;
-    throw new AppError("layer-invalid", `Cannot merge layers: ${names}, which is no file of its layer or of one below`);
+    throw new AppError(
+      "layer-invalid",
+      `Cannot merge layers: ${names}, which is no file of its layer or of one below`,
+      {
+        hint: "the image lacks a layer, or was put together from layers of different images; pull it again or build it anew",
+      },
+    );
   }
   return target.inode;
 }
@@ -157,13 +189,6 @@ function markGhosts(root: Node, entries: readonly Entry[], layer: number): void 
     const [parent] = locate(root, entry.path);
     if (parent !== undefined && parent.sources.length === 1 && parent.sources[0] === layer) parent.ghostsOf = layer;
   }
-}
-
-function locateParent(root: Node, path: string): readonly [children: Map<string, Node>, name: string] {
-  const [parent, name] = locate(root, path);
-  if (parent?.children === undefined)
-    throw new AppError("internal", `"${displayPath(path)}" has no parent in its layer's index`);
-  return [parent.children, name];
 }
 
 function locate(root: Node, path: string): readonly [parent: Node | undefined, name: string] {

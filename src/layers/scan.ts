@@ -54,12 +54,13 @@ class TarScanner implements TarConsumer {
     if (this.#seen.has(name)) throw invalid(entry.path, "is there twice");
     this.#seen.add(name);
     if (entry.type !== "file") return;
+    if (entry.sparse !== undefined) throw invalid(entry.path, "is a sparse file, which no document is");
     if (entry.size > maxBytes) throw tooLong(entry, maxBytes);
     this.#document = { name, chunks: [] };
   }
 
   data(chunk: Uint8Array): void {
-    this.#document?.chunks.push(chunk);
+    this.#document?.chunks.push(Buffer.from(chunk));
   }
 
   end(): void {

@@ -1,6 +1,6 @@
 /** The stack tasks of a worker: they read entry indexes, merge them, and write what the merged tree calls for. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { copyTree } from "./copy-tree.ts";
+import { copyContent, finishCopy } from "./copy-tree.ts";
 import { decodeEntryIndex, encodeEntryIndex } from "./entry-index.ts";
 import { describeStack, type StackFacts, writeFixUp } from "./fix-up.ts";
 import { type MergedTree, mergeLayers } from "./merge.ts";
@@ -22,7 +22,9 @@ export function makeFixUp(task: FixUpTask): StackFacts {
 
 export function copyStack(task: CopyTask): void {
   const layerPaths = task.layers.map((layer) => layer.fsPath);
-  copyTree(readMerged(task.layers), layerPaths, task.path, task.privileged);
+  const tree = readMerged(task.layers);
+  if (task.stage !== "finish") copyContent(tree, layerPaths, task, task.share);
+  if (task.stage !== "content") finishCopy(tree, task);
 }
 
 export function readMerged(layers: readonly StackLayer[]): MergedTree {

@@ -1,236 +1,289 @@
 /**
  * The one place that knows tar: a stream of uncompressed tar bytes in, entries and their content out.
  *
- * tar-stream finds the blocks and decodes the headers. It is extended in four places, all at methods of one instance:
- *  - PAX values are decoded as bytes, not as UTF-8: `security.capability` and names in other encodings must survive;
- *  - a PAX global header also holds for entries without a PAX header of their own;
- *  - headers other than files' have no body, whatever size they declare;
- *  - two zero blocks end the archive, as in GNU tar and Go's archive/tar: what follows them is not read as entries (two
- *    readers that disagree on this would see two different images behind one digest).
+ *   tar-stream: blocks and bodies ──► tar-header.ts ──► tar-extensions.ts, pax.ts ──► tar-entry.ts ──► consumer
+ *                                                       tar-sparse.ts: maps of sparse files
+ *
+ * tar-stream cuts the stream: it buffers blocks and extension headers that come in pieces, hands out bodies and passes over
+ * padding. What a block says is read here, since tar-stream's own reading loses what images need (bytes that are not UTF-8,
+ * negative numbers, sparse maps, names of GNU headers). So two of its methods are replaced, at one instance, and its
+ * writable-stream side is not used: it makes a stream and several promises of each entry, which cost several times as much as
+ * all the rest. What remains of it here is as long as a framer would be; there is one library for tar, as everywhere else.
+ *
+ *  - Headers other than files' have no body, whatever size they declare.
+ *  - Two zero blocks end the archive, as in GNU tar and Go's archive/tar: what follows them is not read as entries (two
+ *    readers that disagree on this would see two different images behind one digest). One zero block with an entry behind
+ *    it is refused, as by archive/tar; GNU tar ends there.
+ *  - The archive may also end, without any zero block, where an entry's last block does.
  */
 import { extract } from "tar-stream";
 import { AppError } from "../errors.ts";
-import { displayPath, type Metadata } from "./entry.ts";
-import { decodePax, type PaxRecords, paxTime, paxXattrs } from "./pax.ts";
+import { displayPath } from "./entry.ts";
+import { invalid } from "./layer-path.ts";
+import { describeEntry, pathOf, type TarEntry } from "./tar-entry.ts";
+import { Extensions, type Overrides } from "./tar-extensions.ts";
+import { BLOCK, parseHeader, type TarHeader } from "./tar-header.ts";
+import { MAX_EXTENSION, MAX_PIECES, MAX_XATTRS, tooLongExtension, tooManyXattrs, XATTR_COST } from "./tar-limits.ts";
+import { isCount, parseDecimal, parseNumber } from "./tar-number.ts";
+import { SparseMap, SparseMapLines } from "./tar-sparse.ts";
+import { readPaxSparse } from "./tar-sparse-pax.ts";
+import { DUMPDIR_FLAG, describeFlag, extensionOf, SPARSE_FLAG, typeOf } from "./tar-types.ts";
 
-export type TarType = "file" | "directory" | "symlink" | "hardlink" | "character" | "block" | "fifo";
+export type { TarEntry } from "./tar-entry.ts";
+export type { TarType } from "./tar-types.ts";
 
-/** One tar header, PAX and GNU extensions applied, otherwise as written: paths are raw byte strings. */
-export interface TarEntry extends Metadata {
-  readonly path: string;
-  readonly type: TarType;
-}
-
+/** Calls come in the order begin, data any number of times, end. What they throw ends the reading and is thrown on. */
 export interface TarConsumer {
   begin(entry: TarEntry): void;
+  /** Stored bytes of a file, of a sparse one without its holes: a view of what was written to the reader. */
   data(chunk: Uint8Array): void;
   end(): void;
 }
 
-const TYPES: Readonly<Record<string, TarType>> = {
-  file: "file",
-  "contiguous-file": "file",
-  directory: "directory",
-  symlink: "symlink",
-  link: "hardlink",
-  "character-device": "character",
-  "block-device": "block",
-  fifo: "fifo",
-};
-
 /** What is used of tar-stream, beyond what its types say. A test fails when a release changes any of it. */
-interface TarHeader {
-  name: string;
-  type: string | null;
-  mode: number;
-  uid: number;
-  gid: number;
-  size: number;
-  mtime: Date;
-  linkname: string | null;
-  devmajor: number;
-  devminor: number;
-  byteOffset: number;
-  pax: PaxRecords | null;
-}
-interface EntryStream {
-  on(event: "data", listener: (chunk: Uint8Array) => void): unknown;
-  on(event: "end", listener: () => void): unknown;
-  on(event: "error", listener: (error: unknown) => void): unknown;
-}
-interface Extract {
-  _header: TarHeader | null;
-  _locked: boolean;
-  _pax: PaxRecords | null;
-  _paxGlobal: PaxRecords | null;
-  _decodeLongHeader(bytes: Uint8Array): void;
-  _applyLongHeaders(): void;
+interface Frames {
+  readonly _buffer: {
+    /** Bytes that wait, and bytes that were taken since the start. */
+    readonly buffered: number;
+    shifted: number;
+    push(bytes: Buffer): void;
+    shift(sizeBytes: number): Buffer;
+  };
+  /** Where a body goes; null between two of them. */
+  _stream: Body | null;
+  /** Bytes to come of the body, the extension header, or the padding behind either. */
+  _missing: number;
+  /** Whether they are collected for `_decodeLongHeader`, in one piece of the header's size. */
+  _longHeader: boolean;
+  _header: { readonly size: number };
+  _write(chunk: Buffer, done: (error: unknown) => void): void;
   _consumeHeader(): boolean;
-  on(event: "entry", listener: (header: TarHeader, stream: EntryStream, next: () => void) => void): unknown;
-  on(event: "error", listener: (error: unknown) => void): unknown;
-  on(event: "drain" | "finish", listener: () => void): unknown;
-  write(chunk: Uint8Array): boolean;
-  end(): void;
-  destroy(): void;
+  _decodeLongHeader(bytes: Buffer): void;
+}
+
+interface Body {
+  push(bytes: Buffer | null): boolean;
+  _detach(): void;
 }
 
 export class TarReader {
-  readonly #extract: Extract;
+  readonly #frames: Frames;
   readonly #consumer: TarConsumer;
-  #failure: Error | undefined;
+  readonly #extensions = new Extensions();
+  #collected: (bytes: Buffer) => void = () => {};
+  #failure: unknown;
+  #zeroBlocks = 0;
+  readonly #waiting: Buffer[] = [];
+  #waitingBytes = 0;
   #ended = false;
-  #settle: () => void = () => {};
+  #pieces = 0;
+  #xattrBytes = 0;
 
   constructor(consumer: TarConsumer) {
     this.#consumer = consumer;
-    this.#extract = extract({
-      filenameEncoding: "latin1",
-      allowUnknownFormat: true,
-      highWaterMark: 0,
-    } as never) as unknown as Extract;
-    this.#extract.on("entry", (header, stream, next) => this.#entry(header, stream, next));
-    this.#extract.on("error", (error) => this.#fail(describeFailure(error)));
-    this.#extract.on("drain", () => this.#settle());
-    this.#extract.on("finish", () => this.#settle());
-    extend(this.#extract, () => {
-      this.#ended = true;
-      this.#settle();
-    });
+    this.#frames = extract() as unknown as Frames;
+    this.#frames._consumeHeader = () => this.#consumeHeader();
+    this.#frames._decodeLongHeader = (bytes) => this.#collected(bytes);
   }
 
-  /** Resolves when everything that is complete in the bytes so far has been given to the consumer. */
-  async write(chunk: Uint8Array): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#ended || this.#extract.write(chunk)) return;
-    await this.#settled();
+  /**
+   * Gives everything that is complete in the bytes so far to the consumer; the chunk may be used again afterwards. Throws
+   * what the consumer throws, `layer-invalid`, `layer-unsupported` and `layer-too-large`, and the same again from then on.
+   */
+  write(chunk: Uint8Array): void {
+    this.#guard(() => {
+      if (this.#ended) return;
+      const { _buffer, _stream, _missing } = this.#frames;
+      // what does not complete anything waits, and is copied once: not again with each piece that comes behind it
+      this.#waitingBytes += chunk.length;
+      const needed = _stream !== null ? 0 : _missing > 0 ? _missing : BLOCK;
+      if (_buffer.buffered + this.#waitingBytes < needed) {
+        this.#waiting.push(Buffer.from(chunk));
+        return;
+      }
+      const bytes = this.#waiting.length === 0 ? chunk : Buffer.concat([...this.#waiting, chunk]);
+      this.#waiting.length = 0;
+      this.#waitingBytes = 0;
+      let failure: unknown;
+      this.#frames._write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), (error) => {
+        failure = error;
+      });
+      if (failure !== undefined && failure !== null) throw failure;
+      this.#keepRest();
+    });
   }
 
   /** Call once after the last byte: an archive that stops in the middle of an entry is an error. */
-  async end(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#ended) return;
-    this.#extract.end();
-    await this.#settled();
-  }
-
-  async #settled(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#settle = resolve;
-      if (this.#failure !== undefined || this.#ended) resolve();
-    });
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  #entry(header: TarHeader, stream: EntryStream, next: () => void): void {
-    stream.on("error", () => {});
-    this.#guard(() => this.#consumer.begin(toEntry(header)));
-    stream.on("data", (chunk) => this.#guard(() => this.#consumer.data(chunk)));
-    stream.on("end", () => {
-      this.#guard(() => this.#consumer.end());
-      next();
+  end(): void {
+    this.#guard(() => {
+      if (this.#ended) return;
+      if (this.#waitingBytes > 0 || this.#frames._buffer.buffered > 0 || this.#frames._missing > 0) {
+        throw new AppError("layer-invalid", "Cannot unpack a layer: the tar archive ends in the middle of an entry");
+      }
+      this.#extensions.finish();
+      this.#ended = true;
     });
   }
 
-  /** Consumers throw; tar-stream's events must not, or the error would be nobody's. */
   #guard(action: () => void): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined) throw this.#failure;
     try {
       action();
     } catch (error) {
-      this.#fail(error);
-      this.#extract.destroy();
+      this.#failure = error;
+      throw error;
     }
   }
 
-  #fail(error: unknown): void {
-    this.#failure ??= error instanceof Error ? error : new Error(String(error));
-    this.#settle();
+  /** Less than a block, or an extension header of which more is to come. */
+  #keepRest(): void {
+    const { _buffer } = this.#frames;
+    const length = _buffer.buffered;
+    if (length === 0) return;
+    const rest = Buffer.from(_buffer.shift(length));
+    if (this.#ended) return;
+    _buffer.shifted -= length;
+    _buffer.push(rest);
+  }
+
+  /** False when there is no more to be read. */
+  #consumeHeader(): boolean {
+    const header = parseHeader(this.#frames._buffer.shift(BLOCK));
+    if (header === undefined) {
+      this.#zeroBlocks += 1;
+      if (this.#zeroBlocks < 2) return true;
+      this.#extensions.finish();
+      this.#ended = true;
+      return false;
+    }
+    if (this.#zeroBlocks > 0) throw damaged("it has an entry behind a block of zeros");
+    const extension = extensionOf(header.flag);
+    if (extension === undefined) {
+      this.#entry(header, this.#extensions.take());
+      return true;
+    }
+    if (!isCount(header.size)) throw invalid(header.name, "has an invalid size");
+    if (header.size > MAX_EXTENSION) throw tooLongExtension(header.size);
+    this.#collect(header.size, (bytes) => this.#extensions.add(extension, bytes));
+    return true;
+  }
+
+  #entry(header: TarHeader, overrides: Overrides): void {
+    const path = pathOf(header, overrides);
+    const type = typeOf(header.flag, path);
+    if (type === undefined) throw unsupported(path, describeFlag(header.flag));
+    const entry = describeEntry(header, overrides, { path, type, offset: this.#frames._buffer.shifted });
+    if (header.flag === SPARSE_FLAG) this.#gnuSparse(header, entry);
+    else if (header.flag === DUMPDIR_FLAG) this.#skipBody(header, overrides, entry);
+    else if (overrides.records.size === 0) this.#begin(entry, entry.size);
+    else this.#paxSparse(overrides, entry);
+  }
+
+  #gnuSparse(header: TarHeader, entry: TarEntry): void {
+    if (header.format !== "gnu") throw unsupported(entry.path, "a sparse file in a format that is not GNU tar's");
+    const map = new SparseMap(entry.path, MAX_PIECES - this.#pieces);
+    const size = parseNumber(header.block, 483, 12);
+    if (!isCount(size)) throw invalid(entry.path, "has an invalid size");
+    const next = (more: boolean): void => {
+      if (more) this.#collect(BLOCK, (block) => next(map.addSlots(block, 0, 21)));
+      else this.#beginSparse({ ...entry, size }, map, entry.size);
+    };
+    next(map.addSlots(header.block, 386, 4));
+  }
+
+  #paxSparse(overrides: Overrides, entry: TarEntry): void {
+    const sparse = readPaxSparse(overrides.records, entry.path);
+    if (sparse === undefined) {
+      this.#begin(entry, entry.size);
+      return;
+    }
+    if (entry.type !== "file") throw invalid(entry.path, "is a sparse file, and none");
+    const map = new SparseMap(sparse.path, MAX_PIECES - this.#pieces);
+    const described = { ...entry, path: sparse.path, size: sparse.sizeBytes ?? entry.size };
+    if (sparse.mapIn === "records") {
+      map.addText(sparse.map, sparse.count);
+      this.#beginSparse(described, map, entry.size);
+      return;
+    }
+    const lines = new SparseMapLines(map);
+    let stored = entry.size;
+    const next = (more: boolean): void => {
+      if (!more) {
+        this.#beginSparse(described, map, stored);
+        return;
+      }
+      stored -= BLOCK;
+      if (stored < 0) throw invalid(sparse.path, "is a sparse file whose map does not end");
+      this.#collect(BLOCK, (block) => next(lines.addBlock(block)));
+    };
+    next(true);
+  }
+
+  #beginSparse(entry: TarEntry, map: SparseMap, storedBytes: number): void {
+    const sparse = map.finish(entry.size, storedBytes);
+    this.#pieces += sparse?.length ?? 0;
+    const offset = this.#frames._buffer.shifted;
+    this.#begin({ ...entry, offset, ...(sparse !== undefined && { sparse }) }, storedBytes);
+  }
+
+  #skipBody(header: TarHeader, overrides: Overrides, entry: TarEntry): void {
+    const sizeBytes = parseDecimal(overrides.get("size") ?? String(header.size));
+    if (!isCount(sizeBytes)) throw invalid(entry.path, "has an invalid size");
+    this.#begin(entry, 0);
+    this.#body(sizeBytes, () => {});
+  }
+
+  #begin(entry: TarEntry, storedBytes: number): void {
+    for (const [name, value] of entry.xattrs) this.#xattrBytes += XATTR_COST + name.length + value.length;
+    if (this.#xattrBytes > MAX_XATTRS) throw tooManyXattrs();
+    this.#consumer.begin(entry);
+    if (storedBytes === 0) this.#consumer.end();
+    else this.#body(storedBytes, this.#deliver);
+  }
+
+  readonly #deliver = (bytes: Buffer | null): void => {
+    if (bytes === null) this.#consumer.end();
+    else this.#consumer.data(bytes);
+  };
+
+  /** The next bytes go there, in pieces as they come, and null at their end; what fills the last block goes nowhere. */
+  #body(sizeBytes: number, to: (bytes: Buffer | null) => void): void {
+    if (sizeBytes === 0) return;
+    const frames = this.#frames;
+    frames._missing = sizeBytes;
+    frames._stream = {
+      push: (bytes) => {
+        to(bytes);
+        return true;
+      },
+      _detach: () => {
+        frames._stream = null;
+        frames._missing = -sizeBytes & (BLOCK - 1);
+      },
+    };
+  }
+
+  /** The next bytes go there in one piece. */
+  #collect(sizeBytes: number, to: (bytes: Buffer) => void): void {
+    this.#collected = to;
+    if (sizeBytes === 0) {
+      to(Buffer.alloc(0));
+      return;
+    }
+    this.#frames._header = { size: sizeBytes };
+    this.#frames._longHeader = true;
+    this.#frames._missing = sizeBytes;
   }
 }
 
-function extend(reader: Extract, onEndOfArchive: () => void): void {
-  const decodeLongHeader = reader._decodeLongHeader.bind(reader);
-  reader._decodeLongHeader = (bytes) => {
-    const type = reader._header?.type;
-    if (type === "pax-global-header") reader._paxGlobal = { ...reader._paxGlobal, ...decodePax(bytes) };
-    else if (type === "pax-header") reader._pax = { ...reader._paxGlobal, ...decodePax(bytes) };
-    else decodeLongHeader(bytes);
-  };
-  const applyLongHeaders = reader._applyLongHeaders.bind(reader);
-  reader._applyLongHeaders = () => {
-    if (reader._pax === null && reader._paxGlobal !== null) reader._pax = { ...reader._paxGlobal };
-    applyLongHeaders();
-    // only files have a body, whatever size other headers declare (as Go's archive/tar reads them)
-    const header = reader._header;
-    if (header !== null && header.type !== null && TYPES[header.type] !== "file") header.size = 0;
-  };
-  const consumeHeader = reader._consumeHeader.bind(reader);
-  let zeroBlocks = 0;
-  reader._consumeHeader = () => {
-    if (!consumeHeader()) return false;
-    zeroBlocks = reader._header === null ? zeroBlocks + 1 : 0;
-    if (zeroBlocks < 2) return true;
-    onEndOfArchive();
-    return false;
-  };
+function damaged(how: string): AppError {
+  return new AppError("layer-invalid", `Cannot unpack a layer: not a tar archive, or a damaged one (${how})`);
 }
 
-function toEntry(header: TarHeader): TarEntry {
-  const pax = header.pax ?? {};
-  const where = `entry "${displayPath(header.name)}"`;
-  if (Object.keys(pax).some((key) => key.startsWith("GNU.sparse."))) {
-    throw new AppError("layer-unsupported", `Cannot unpack a layer: ${where} is stored as a PAX sparse file`, {
-      hint: "rebuild the layer without sparse encoding (tar without --sparse)",
-    });
-  }
-  // V7 tar marks a directory by its trailing slash alone
-  const type = header.type === "file" && header.name.endsWith("/") ? "directory" : TYPES[header.type ?? ""];
-  if (type === undefined) {
-    throw new AppError("layer-unsupported", `Cannot unpack a layer: ${where} has a type that is not supported`, {
-      hint: "files, directories, links, devices and FIFOs can be unpacked; GNU sparse, volume and multi-volume records cannot",
-    });
-  }
-  const [mtimeSec, mtimeNsec] = pax["mtime"] === undefined ? [header.mtime.getTime() / 1000, 0] : paxTime(pax["mtime"]);
-  const entry: TarEntry = {
-    path: header.name,
-    type,
-    mode: header.mode & 0o7777,
-    uid: pax["uid"] === undefined ? header.uid : Number(pax["uid"]),
-    gid: pax["gid"] === undefined ? header.gid : Number(pax["gid"]),
-    size: type === "file" ? header.size : 0,
-    mtimeSec,
-    mtimeNsec,
-    link: header.linkname ?? "",
-    major: header.devmajor,
-    minor: header.devminor,
-    xattrs: paxXattrs(pax),
-    offset: header.byteOffset,
-  };
-  checkNumbers(entry, where);
-  return entry;
-}
-
-function checkNumbers(entry: TarEntry, where: string): void {
-  const id = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffffffff;
-  const bad =
-    (!id(entry.uid) && "owner") ||
-    (!id(entry.gid) && "group") ||
-    (!(Number.isSafeInteger(entry.size) && entry.size >= 0) && "size") ||
-    (!Number.isSafeInteger(entry.mtimeSec) && "time") ||
-    (!(id(entry.major) && id(entry.minor)) &&
-      (entry.type === "character" || entry.type === "block") &&
-      "device number");
-  if (bad) throw new AppError("layer-invalid", `Cannot unpack a layer: ${where} has an invalid ${bad}`);
-}
-
-function describeFailure(error: unknown): AppError {
-  const reason = error instanceof Error ? error.message : String(error);
-  const truncated = /unexpected end/i.test(reason);
-  return new AppError(
-    "layer-invalid",
-    truncated
-      ? "Cannot unpack a layer: the tar archive ends in the middle of an entry"
-      : `Cannot unpack a layer: not a tar archive, or a damaged one (${reason})`,
-    { cause: error },
-  );
+function unsupported(path: string, what: string): AppError {
+  const entry = displayPath(path);
+  return new AppError("layer-unsupported", `Cannot unpack a layer: entry "${entry}" is ${what}`, {
+    hint: "files, directories, links, devices and FIFOs can be unpacked; make the layer anew without the rest",
+    details: { entry },
+  });
 }

@@ -3,6 +3,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { Digest, DigestAlgorithm } from "../../store/index.ts";
+import type { Share } from "./copy-tree.ts";
 import type { LayerLimits } from "./limits.ts";
 import type { PartOptions } from "./part.ts";
 
@@ -14,10 +15,18 @@ export interface FileRange {
 }
 
 /**
- * Bytes of one layer: in a file, or chunks that come over a port. The worker that takes the task says so on the port first
- * (`TAKEN`); after that it only hands back what it has used up.
+ * Bytes that come in batches: over the port comes where each lies in the memory, and `null` for a complete end; when it is
+ * used up, its offset goes back. The worker that takes the task says so on the port first (`TAKEN`).
  */
-export type LayerBytes = { readonly file: FileRange } | { readonly port: MessagePort };
+export interface PortBytes {
+  readonly port: MessagePort;
+  readonly memory: SharedArrayBuffer;
+}
+
+export type Batch = readonly [offset: number, length: number];
+
+/** Bytes of one layer. */
+export type LayerBytes = { readonly file: FileRange } | PortBytes;
 
 export const TAKEN = "taken";
 
@@ -66,6 +75,9 @@ export interface CopyTask {
   readonly layers: readonly StackLayer[];
   readonly path: string;
   readonly privileged: boolean;
+  /** The shares of the content may be written at once; `finish` comes after all of them. */
+  readonly stage: "content" | "finish" | "all";
+  readonly share: Share;
 }
 
 /** Flushes the file system that `path` is on: syncfs(2), which takes its time. */

@@ -6,8 +6,8 @@ import { type Decompressor, openDecompressor } from "./decompress.ts";
 import { DEFAULT_LIMITS, type LayerLimits, tooLarge } from "./limits.ts";
 import type { TarReader } from "./tar-entries.ts";
 
-/** Takes a piece; the next one is made when it is done. A bomb therefore fills no memory. */
-export type Sink = (chunk: Uint8Array) => Promise<void> | void;
+/** Takes a piece; the next one is made, perhaps in its memory, when it is done. A bomb therefore fills none. */
+export type Sink = (chunk: Uint8Array) => void;
 
 /** Bytes that may come of however few: what a good format makes of a large sparse file is no reason to refuse it. */
 const FREE_BYTES = 1024 ** 3;
@@ -47,24 +47,24 @@ export class Uncompressed {
       this.#head = undefined;
     }
     this.#decompressor ??= await openDecompressor(input);
-    await this.#consume(this.#decompressor.write(input));
+    this.#consume(this.#decompressor.write(input));
   }
 
   /** Throws `layer-invalid` when the compressed stream is not complete. */
   async end(): Promise<void> {
     const head = this.#head ?? new Uint8Array(0);
     this.#decompressor ??= await openDecompressor(head);
-    await this.#consume(this.#decompressor.write(head));
-    await this.#consume(this.#decompressor.end());
+    this.#consume(this.#decompressor.write(head));
+    this.#consume(this.#decompressor.end());
   }
 
-  async #consume(output: Iterable<Uint8Array>): Promise<void> {
+  #consume(output: Iterable<Uint8Array>): void {
     for (const chunk of output) {
       if (chunk.length === 0) continue;
       this.#size += chunk.length;
       if (this.#size > this.#maxBytes) throw tooLarge(`more than ${this.#maxBytes} bytes`, "max_bytes");
       if (this.#size > FREE_BYTES + this.#maxRatio * this.#taken) throw overcompressed(this.#size, this.#taken);
-      await this.#sink(chunk);
+      this.#sink(chunk);
     }
   }
 }
@@ -86,7 +86,7 @@ export class TarContent {
     this.#bytes = new Uncompressed((chunk) => {
       hasher.update(chunk);
       onProgress(this.sizeBytes);
-      return tar.write(chunk);
+      tar.write(chunk);
     }, limits);
   }
 
@@ -101,7 +101,7 @@ export class TarContent {
   /** The digest of the uncompressed tar. */
   async finish(): Promise<Digest> {
     await this.#bytes.end();
-    await this.#tar.end();
+    this.#tar.end();
     return this.#hasher.digest();
   }
 }

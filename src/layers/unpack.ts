@@ -18,14 +18,20 @@ import { encodeEntryIndex } from "./entry-index.ts";
 import { readChunks, readFileRange } from "./input.ts";
 import { openLayerTree } from "./layer-tree.ts";
 import { TarPart } from "./part.ts";
+import { explainRefusals } from "./refused.ts";
 import { TarReader } from "./tar-entries.ts";
 import type { UnpackResult, UnpackTask } from "./tasks.ts";
 import { TarContent } from "./uncompressed.ts";
 
-export async function unpackLayer(task: UnpackTask, onProgress: (doneBytes: number) => void): Promise<UnpackResult> {
+/** Throws as the tar reader and the applier do, and `layer-unsupported` for what this machine cannot have. */
+export function unpackLayer(task: UnpackTask, onProgress: (doneBytes: number) => void): Promise<UnpackResult> {
+  return explainRefusals(`unpack layer ${task.diffId}`, () => unpack(task, onProgress));
+}
+
+async function unpack(task: UnpackTask, onProgress: (doneBytes: number) => void): Promise<UnpackResult> {
   using tree = openLayerTree(task.fsPath, task.privileged);
   const part = task.part === undefined ? undefined : new TarPart(task.part);
-  const applier = new LayerApplier(tree, task.limits, part);
+  using applier = new LayerApplier(tree, task.limits, part);
   const content = new TarContent(new TarReader(applier), createHasher(algorithmOf(task.diffId)), task.limits);
   const resumeAt = task.ingest?.offset ?? 0;
   if (task.ingest !== undefined && resumeAt > 0) {

@@ -153,8 +153,11 @@ async function provision(context: ProvisionerContext, request: ProvisionRequest,
   assertRootfsId(request.id);
   refuseExisting(context, request.id);
   using lease = store.leases.acquire({ purpose: `provision ${request.id}` });
+  // now: it takes a while, of which most is spent elsewhere, and longest when much was written just before
+  const probing = context.probe();
+  probing.catch(() => {});
   const { image, stack } = await obtain(context, request, lease, call);
-  const probe = await context.probe();
+  const probe = await probing;
   const choice = chooseBackend(request.backend ?? "auto", probe, stack, { readOnly: request.readOnly ?? false });
   call.emit({ type: "backend", name: choice.backend.name, reason: choice.reason });
   const config = readRuntimeConfig(store, image);

@@ -21,12 +21,16 @@ export interface PulledImage {
   readonly stack: ImageStack;
 }
 
+/** Of which there are two at least in nearly every image, and workers for more are started when they are there. */
+const EXPECTED_LAYERS = 2;
+
 export async function pullImage(
   context: ProvisionerContext,
   request: ImageRequest,
   lease: Lease,
   call: Call,
 ): Promise<PulledImage> {
+  context.pool.prepare(EXPECTED_LAYERS);
   await using resolving = resolveContext(context, request, lease, call);
   const resolved = await timed("resolve", call, () => resolve(context, request.reference, resolving.context));
   refuseTooLarge(context.store, resolved);

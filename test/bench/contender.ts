@@ -8,12 +8,29 @@ import type { Cost, Meter } from "./measure.ts";
 
 /** One image in one registry, as all contenders are given it. */
 export interface BenchImage {
+  /** What it is called on the command line. */
+  readonly name: string;
   /** host:port of a plain-http registry on loopback. */
   readonly registry: string;
   readonly repository: string;
   readonly tag: string;
-  /** The layers' digests, base first. */
-  readonly layers: readonly string[];
+  /** Base first, as they are transported. */
+  readonly layers: readonly BenchLayer[];
+  /** A file that is there only when the image is. */
+  readonly proof: Proof;
+}
+
+export interface BenchLayer {
+  readonly digest: string;
+  readonly sizeBytes: number;
+  /** Where its bytes are besides the registry. */
+  readonly path: string;
+}
+
+export interface Proof {
+  readonly path: string;
+  /** Without it, any but an empty file will do. */
+  readonly sizeBytes?: number;
 }
 
 export interface OpenContender extends AsyncDisposable {

@@ -1,6 +1,6 @@
 /**
- * What commands cost: wall time as a user waits for it; CPU and peak memory from the kernel's accounting of the process
- * and of every child it has waited for, through GNU time.
+ * What work costs: wall time as a user waits for it; CPU and peak memory of commands from the kernel's accounting of the
+ * process and of every child it has waited for, through GNU time. And who else used the machine meanwhile.
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -13,6 +13,14 @@ export interface Cost {
   readonly cpuMs: number;
   /** Resident set of the largest single process, in bytes. */
   readonly peakRssBytes: number;
+  readonly disturbance?: Disturbance;
+}
+
+/** CPU time that others used during a measurement. */
+export interface Disturbance {
+  readonly registryMs: number;
+  /** Neighbours on the machine, the kernel's writing back, and this benchmark itself. */
+  readonly othersMs: number;
 }
 
 const GNU_TIME = "/usr/bin/time";
@@ -65,4 +73,21 @@ export async function processCost(pid: number): Promise<Cost> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   const peakKibibytes = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0);
   return { wallMs: 0, cpuMs: ticks * TICK_MS, peakRssBytes: peakKibibytes * 1024 };
+}
+
+/** CPU time that all of the machine has spent since it was started, idling and waiting left out. */
+export async function machineBusyMs(): Promise<number> {
+  const [line = ""] = (await readFile("/proc/stat", "utf8")).split("\n", 1);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(/ +/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq + steal) * TICK_MS;
+}
+
+/** What a piece of work in this process costs, its threads included and its children not. Peak memory is not known: 0. */
+export async function inProcess(action: () => Promise<void> | void): Promise<Cost> {
+  const before = process.cpuUsage();
+  const start = performance.now();
+  await action();
+  const wallMs = performance.now() - start;
+  const { user, system } = process.cpuUsage(before);
+  return { wallMs, cpuMs: (user + system) / 1000, peakRssBytes: 0 };
 }

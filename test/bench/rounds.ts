@@ -1,13 +1,7 @@
-/**
- * Paired rounds: every contender once a round, in an order that moves on by one from round to round, so that nobody
- * always follows the same neighbour. Ratios are taken within a round.
- */
-import { lstat, mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { run } from "../support/peers.ts";
-import { mountsBelow } from "../support/temp-dir.ts";
+/** Cold and warm rounds: every contender once a round. Ratios are taken within a round. */
 import type { BenchImage, Contender, OpenContender } from "./contender.ts";
-import { type Cost, Meter } from "./measure.ts";
+import { expectUsable, inTurn, openDirectory, settleDisk, warmRegistry } from "./ground.ts";
+import { type Cost, Meter, machineBusyMs, processCost } from "./measure.ts";
 
 /** Contender → one cost a round. */
 export type Costs = Map<string, Cost[]>;
@@ -15,6 +9,7 @@ export type Costs = Map<string, Cost[]>;
 export interface RoundsSetting {
   readonly contenders: readonly Contender[];
   readonly image: BenchImage;
+  readonly registryPid: number;
   readonly work: string;
   readonly runs: number;
   readonly tell: (line: string) => void;
@@ -24,20 +19,25 @@ export interface RoundsSetting {
 
 /** From an empty store to a usable rootfs. */
 export async function runCold(setting: RoundsSetting): Promise<Costs> {
+  const { image, work, runs } = setting;
   const costs: Costs = new Map(setting.contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round < setting.runs; round += 1) {
+  for (let round = 0; round < runs; round += 1) {
     for (const contender of inTurn(setting.contenders, round)) {
       setting.signal.throwIfAborted();
-      await inEmptyDirectory(setting.work, async (directory) => {
-        await using open = await contender.open(setting.image, directory);
-        await settle(setting.image);
-        await contender.touch();
-        const meter = new Meter(setting.work);
-        const rootfs = await counted(open, meter, () => open.cold(meter));
-        await expectUsable(contender.name, rootfs);
-        costs.get(contender.name)?.push(meter.cost);
-        setting.tell(`cold ${round + 1}/${setting.runs} ${contender.name}: ${(meter.cost.wallMs / 1000).toFixed(2)} s`);
+      await using directory = await openDirectory(work);
+      await using open = await contender.open(image, directory.path);
+      await settleDisk();
+      await warmRegistry(image);
+      await contender.touch();
+      const meter = new Meter(work);
+      let rootfs = "";
+      const cost = await counted(setting, open, meter, async () => {
+        rootfs = await open.cold(meter);
       });
+      await expectUsable(contender.name, rootfs, image.proof);
+      costs.get(contender.name)?.push(cost);
+      const seconds = (cost.wallMs / 1000).toFixed(2);
+      setting.tell(`cold ${image.name} ${round + 1}/${runs} ${contender.name}: ${seconds} s`);
     }
   }
   return costs;
@@ -51,11 +51,9 @@ export async function runWarm(setting: RoundsSetting): Promise<Costs> {
     readonly open: OpenContender;
     readonly warm: NonNullable<OpenContender["warm"]>;
   }[] = [];
-  for (const [at, contender] of setting.contenders.entries()) {
-    const directory = join(setting.work, `warm-${at}`);
-    await mkdir(directory);
-    stores.defer(() => removeDirectory(directory));
-    const open = stores.use(await contender.open(setting.image, directory));
+  for (const contender of setting.contenders) {
+    const directory = stores.use(await openDirectory(setting.work));
+    const open = stores.use(await contender.open(setting.image, directory.path));
     if (!open.warm) continue;
     await open.cold(new Meter(setting.work));
     const entry = { name: contender.name, open, warm: open.warm };
@@ -68,62 +66,28 @@ export async function runWarm(setting: RoundsSetting): Promise<Costs> {
     for (const { name, open, warm } of inTurn(ready, round)) {
       setting.signal.throwIfAborted();
       const meter = new Meter(setting.work);
-      await counted(open, meter, () => warm(meter, round));
-      costs.get(name)?.push(meter.cost);
+      costs.get(name)?.push(await counted(setting, open, meter, () => warm(meter, round)));
     }
   }
-  setting.tell(`warm ${setting.runs} rounds done`);
+  setting.tell(`warm ${setting.image.name}: ${setting.runs} rounds done`);
   return costs;
 }
 
-/** Runs `action`, and charges to `meter` what a daemon used meanwhile. */
-async function counted<T>(open: OpenContender, meter: Meter, action: () => Promise<T>): Promise<T> {
-  const before = await open.daemon?.();
-  const result = await action();
-  const after = await open.daemon?.();
-  if (before && after) meter.add({ ...after, cpuMs: after.cpuMs - before.cpuMs });
-  return result;
-}
-
-function inTurn<T>(items: readonly T[], round: number): T[] {
-  const first = items.length > 0 ? round % items.length : 0;
-  return [...items.slice(first), ...items.slice(0, first)];
-}
-
-async function inEmptyDirectory(work: string, action: (directory: string) => Promise<void>): Promise<void> {
-  const directory = join(work, "round");
-  await mkdir(directory);
-  try {
-    await action(directory);
-  } finally {
-    await removeDirectory(directory);
-  }
-}
-
-/** Unmounts what a contender left (podman keeps its graph root mounted), then removes. Never through a mount. */
-async function removeDirectory(directory: string): Promise<void> {
-  for (const point of await mountsBelow(directory)) await run("umount", ["--lazy", point]);
-  if ((await mountsBelow(directory)).length > 0)
-    throw new Error(`Cannot remove ${directory}: something is mounted below it`);
-  await rm(directory, { recursive: true, force: true });
-}
-
-/**
- * Earlier writes are on disk, and page cache and dentries dropped where that is allowed; then the registry has its blobs
- * in memory again, so that nobody waits for its disk.
- */
-async function settle(image: BenchImage): Promise<void> {
-  await run("sync", []);
-  await writeFile("/proc/sys/vm/drop_caches", "3").catch(() => undefined);
-  for (const digest of image.layers) {
-    const response = await fetch(`http://${image.registry}/v2/${image.repository}/blobs/${digest}`);
-    if (!response.ok || !response.body) throw new Error(`The registry answers ${response.status} for ${digest}`);
-    await response.body.pipeTo(new WritableStream());
-  }
-}
-
-async function expectUsable(name: string, rootfs: string): Promise<void> {
-  const file = join(rootfs, "usr/bin/dpkg");
-  const found = await lstat(file).catch(() => undefined);
-  if (!found || found.size === 0) throw new Error(`${name} says its rootfs is ${rootfs}, but ${file} is not there`);
+/** Runs `action`, charges to `meter` what a daemon used meanwhile, and says what others used. */
+async function counted(
+  { registryPid }: RoundsSetting,
+  open: OpenContender,
+  meter: Meter,
+  action: () => Promise<void>,
+): Promise<Cost> {
+  const daemonBefore = await open.daemon?.();
+  const registryBefore = await processCost(registryPid);
+  const busyBefore = await machineBusyMs();
+  await action();
+  const busyMs = (await machineBusyMs()) - busyBefore;
+  const registryMs = (await processCost(registryPid)).cpuMs - registryBefore.cpuMs;
+  const daemonAfter = await open.daemon?.();
+  if (daemonBefore && daemonAfter) meter.add({ ...daemonAfter, cpuMs: daemonAfter.cpuMs - daemonBefore.cpuMs });
+  const { cost } = meter;
+  return { ...cost, disturbance: { registryMs, othersMs: Math.max(0, busyMs - cost.cpuMs - registryMs) } };
 }

@@ -76,6 +76,29 @@ test("a file whose attributes cannot be set is not left behind", async () => {
   expect(fixture.tree.list(".")).toEqual([]);
 });
 
+test("a thousand xattrs with the longest names reach the kernel; more are refused before anything is made", async () => {
+  await using fixture = await openTreeFixture();
+  const { tree } = fixture;
+  const many = Array.from({ length: 1001 }, (_, at) => [`user.${at}`.padEnd(255, "x"), EMPTY] as const);
+  const failure = errorOf(() => tree.createFile("f", EMPTY, { ...PLAIN, xattrs: many }));
+  expect(failure).toMatchObject({ code: "E2BIG", operation: "xattrs", message: expect.stringContaining("1000") });
+  // which has room for some of them, and takes them in their order
+  const room = errorOf(() => tree.createFile("f", EMPTY, { ...PLAIN, xattrs: many.slice(0, 1000) }));
+  expect(room).toMatchObject({ operation: "fsetxattr" });
+  expect(tree.list(".")).toEqual([]);
+});
+
+test("xattrs of many lengths have the names and values that they were given", async () => {
+  await using fixture = await openTreeFixture();
+  const xattrs = Array.from(
+    { length: 20 },
+    (_, at) => [`user.${"n".repeat(at * 3 + 1)}`, bytes(`value ${at}`)] as const,
+  );
+  fixture.tree.createFile("f", EMPTY, { ...PLAIN, xattrs });
+  const found = fixture.tree.xattrs("f").map(([name, value]) => [name, Buffer.from(value).toString()] as const);
+  expect(new Map(found)).toEqual(new Map(xattrs.map(([name, value]) => [name, value.toString()])));
+});
+
 describe.skipIf(!IS_ROOT)("foreign owners and privileged attributes (needs root)", () => {
   const capability = Buffer.from("0100000200200000000000000000000000000000", "hex");
 

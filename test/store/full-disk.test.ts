@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { digestOf, openIngestWriter, openStore } from "../../store/index.ts";
-import { codeOf, ingestText, makeImage, temporaryRoot } from "./fixtures/temporary-store.ts";
+import { startChild } from "./fixtures/child-store.ts";
+import { codeOf, ingestText, makeImage, openIndex, temporaryRoot } from "./fixtures/temporary-store.ts";
 
 /** A store alone on a file system of 2 MiB, and a file that takes what is left of it. */
 function smallStore() {
@@ -108,4 +109,124 @@ describe.skipIf(process.getuid?.() !== 0)("on a full disk (needs root to mount a
     using lease = store.leases.acquire({ purpose: "test" });
     expect(store.blobs.put(Buffer.from("room"), { lease }).size).toBe(4);
   });
+
+  test("a layer that filled it fails with its own error, its tree goes, and the next command works", () => {
+    using small = smallStore();
+    const { store, root } = small;
+    expect(() => fillWithLayer(small)).toThrow(
+      expect.objectContaining({
+        code: "disk-full",
+        details: expect.objectContaining({ neededBytes: expect.any(Number), freeBytes: expect.any(Number) }),
+      }),
+    );
+    expect(readdirSync(store.paths.staging)).toEqual([]);
+    expect(existsSync(store.paths.reserve)).toBe(true);
+    using next = openStore({ root });
+    expect(next.images.list()).toEqual([]);
+    using lease = next.leases.acquire({ purpose: "test" });
+    expect(next.layers.stage({ key: KEY, kind: "layer", lease }).state).toBe("claimed");
+  });
+
+  test("a layer is given up even when its row cannot be: nobody waits for it, and there is a reserve when there is room", () => {
+    using small = smallStore();
+    const { store, root } = small;
+    using lease = store.leases.acquire({ purpose: "test" });
+    const claim = store.layers.stage({ key: KEY, kind: "layer", lease });
+    if (claim.state !== "claimed") throw new Error(claim.state);
+    {
+      // somebody who writes for longer than we wait
+      using index = openIndex(root);
+      using impatient = openStore({ root, busyTimeoutMs: 1 });
+      using theirs = impatient.leases.acquire({ purpose: "test" });
+      const second = impatient.layers.stage({ key: digestOf("another"), kind: "layer", lease: theirs });
+      if (second.state !== "claimed") throw new Error(second.state);
+      index.write(() => second.staged[Symbol.dispose]());
+      expect(existsSync(second.staged.path)).toBe(false);
+      expect(store.layers.stage({ key: digestOf("another"), kind: "layer", lease }).state).toBe("claimed");
+    }
+    rmSync(store.paths.reserve);
+    small.fill();
+    useUpLog(root);
+    claim.staged[Symbol.dispose]();
+    expect(existsSync(claim.staged.path)).toBe(false);
+    small.makeRoom();
+    expect(store.layers.stage({ key: KEY, kind: "layer", lease }).state).toBe("claimed");
+    openStore({ root })[Symbol.dispose]();
+    expect(existsSync(store.paths.reserve)).toBe(true);
+  });
+
+  test("a layer that cannot be recorded leaves no tree among the layers", () => {
+    using small = smallStore();
+    const { store, root } = small;
+    using lease = store.leases.acquire({ purpose: "test" });
+    const claim = store.layers.stage({ key: KEY, kind: "layer", lease });
+    if (claim.state !== "claimed") throw new Error(claim.state);
+    using staged = claim.staged;
+    small.fill();
+    useUpLog(root);
+    expect(codeOf(() => staged.commit({ sizeBytes: 0, entryCount: 0, facts: {} }))).toBe("disk-full");
+    staged[Symbol.dispose]();
+    expect(readdirSync(store.paths.layers)).toEqual([]);
+    expect(readdirSync(store.paths.staging)).toEqual([]);
+  });
+
+  test("what a killed process left is cleared away when the store is opened, without any reserve", async () => {
+    using small = smallStore();
+    const { root } = small;
+    small.store[Symbol.dispose]();
+    await using child = await startChild();
+    await child.call("open", { root });
+    const { path } = (await child.call("stage", { key: KEY })) as { path: string };
+    expect(codeOf(() => writeFileSync(join(path, "fs/big"), Buffer.alloc(4 * 1024 * 1024)))).toBe("ENOSPC");
+    await child.kill();
+    rmSync(join(root, "reserve"), { force: true });
+    small.fill();
+    useUpLog(root);
+    using store = openStore({ root });
+    expect(readdirSync(store.paths.staging)).toEqual([]);
+    expect(existsSync(store.paths.reserve)).toBe(true);
+    expect(store.leases.list()).toEqual([]);
+  });
+
+  test.each([true, false])("a root filesystem that filled it can be destroyed, with a reserve (%s)", (reserve) => {
+    using small = smallStore();
+    const { store, root } = small;
+    const rootfs = { id: "one", imageDigest: KEY, backend: "copy", readOnly: false, layers: [] };
+    const { directory } = store.rootfs.create(rootfs);
+    if (!reserve) rmSync(store.paths.reserve);
+    expect(codeOf(() => writeFileSync(join(directory, "big"), Buffer.alloc(4 * 1024 * 1024)))).toBe("ENOSPC");
+    useUpLog(root);
+    expect(store.rootfs.destroying("one")?.state).toBe("destroying");
+    store.rootfs.removed("one");
+    expect(store.rootfs.list()).toEqual([]);
+    expect(readdirSync(store.paths.rootfs)).toEqual([]);
+    expect(readdirSync(store.paths.staging)).toEqual([]);
+    expect(existsSync(store.paths.reserve)).toBe(reserve);
+  });
 });
+
+const KEY = digestOf("a layer");
+
+/** As a pull does: bytes into the tree until there is no more room, and everything given up on the way out. */
+function fillWithLayer({ store, root }: ReturnType<typeof smallStore>): void {
+  using lease = store.leases.acquire({ purpose: "test" });
+  const claim = store.layers.stage({ key: KEY, kind: "layer", lease });
+  if (claim.state !== "claimed") throw new Error(claim.state);
+  using staged = claim.staged;
+  const bytes = Buffer.alloc(4 * 1024 * 1024, "x");
+  using writer = openIngestWriter(join(staged.fsPath, "big"), { digest: KEY, size: bytes.length, offset: 0 });
+  try {
+    writer.write(bytes);
+  } finally {
+    useUpLog(root);
+  }
+}
+
+/** On a full disk, until no row can be written any more: the log still has room where it was used before. */
+function useUpLog(root: string): void {
+  using index = openIndex(root);
+  const writeOnePage = () => {
+    for (let i = 0; i < 10_000; i++) index.run("UPDATE session SET opened_at = opened_at + 1");
+  };
+  expect(codeOf(writeOnePage)).toBe("disk-full");
+}

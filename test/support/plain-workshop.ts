@@ -86,8 +86,8 @@ async function scan(tar: Buffer, { algorithm, documents: wanted = {} }: ScanOpti
       if (current !== undefined) documents.set(current.name, Buffer.concat(current.chunks));
     },
   });
-  await reader.write(tar);
-  await reader.end();
+  reader.write(tar);
+  reader.end();
   const digest = parseDigest(`${algorithm}:${createHash(algorithm).update(tar).digest("hex")}`);
   return { digest, sizeBytes: tar.length, entryCount, documents, topLevel: [...topLevel] };
 }

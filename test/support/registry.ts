@@ -21,6 +21,7 @@ export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
   readonly host: string;
   readonly url: string;
+  readonly pid: number;
   readonly username: string;
   readonly password: string;
   /** What a docker config.json that knows this registry's credentials says. */
@@ -80,6 +81,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   return {
     host,
     url: `${options.tls === undefined ? "http" : "https"}://${host}`,
+    pid: child.pid ?? 0,
     username: USERNAME,
     password: PASSWORD,
     dockerConfig: JSON.stringify({ auths: { [host]: { auth: btoa(`${USERNAME}:${PASSWORD}`) } } }),

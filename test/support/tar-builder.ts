@@ -8,7 +8,16 @@ import { dirname, join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { encodeEntry, type TarEntry } from "./tar-entry.ts";
 
-export { type Bytes, base256, DEFAULT_MTIME, encodePax, GNU_MAGIC, globalPax, type TarEntry } from "./tar-entry.ts";
+export {
+  type Bytes,
+  base256,
+  DEFAULT_MTIME,
+  encodePax,
+  GNU_MAGIC,
+  globalPax,
+  type Sparse,
+  type TarEntry,
+} from "./tar-entry.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 

@@ -35,6 +35,9 @@ const FIELDS = {
   devmajor: [329, 8],
   devminor: [337, 8],
   prefix: [345, 155],
+  sparse: [386, 96],
+  isextended: [482, 1],
+  realsize: [483, 12],
 } as const;
 
 export type TarField = keyof typeof FIELDS;
@@ -65,8 +68,18 @@ export interface TarEntry {
   readonly xattrs?: Readonly<Record<string, Bytes>>;
   /** How a name or link target above 100 bytes is written. Default: "pax". */
   readonly longNames?: "pax" | "gnu" | "prefix" | "truncate";
+  /** Stores the file without its holes: `content` is the pieces, one behind the other. */
+  readonly sparse?: Sparse;
   /** Header fields to replace, after everything else but before the checksum (unless `chksum` is one of them). */
   readonly raw?: Partial<Readonly<Record<TarField, Bytes>>>;
+}
+
+export interface Sparse {
+  /** GNU's own format, or GNU tar's three in PAX headers. */
+  readonly format: "gnu" | "0.0" | "0.1" | "1.0";
+  readonly pieces: readonly (readonly [offset: number, length: number])[];
+  /** Of the file with its holes. */
+  readonly sizeBytes: number;
 }
 
 /** 2023-11-14T22:13:20Z: any fixed moment does. */
@@ -74,6 +87,7 @@ export const DEFAULT_MTIME = 1_700_000_000;
 
 /** All blocks of one entry, extension headers first. */
 export function encodeEntry(entry: TarEntry): Buffer {
+  if (entry.sparse !== undefined) return encodeSparse({ ...entry, sparse: entry.sparse });
   const content = toBuffer(entry.content ?? "");
   return Buffer.concat([...extensions(entry), encodeHeader(entry, entry.size ?? content.length), padded(content)]);
 }
@@ -105,6 +119,60 @@ export function encodePax(records: Readonly<Record<string, Bytes>>): Buffer {
       return Buffer.concat([Buffer.from(String(length)), body]);
     }),
   );
+}
+
+function encodeSparse({ sparse, ...entry }: TarEntry & { readonly sparse: Sparse }): Buffer {
+  const { format, pieces, sizeBytes } = sparse;
+  if (format === "gnu") return encodeGnuSparse(entry, pieces, sizeBytes);
+  const { name, ...rest } = entry;
+  const stored = toBuffer(entry.content ?? "");
+  const numbers = pieces.flat().map(String);
+  const count = String(pieces.length);
+  const hidden = { ...rest, name: "GNUSparseFile.0/stored" };
+  if (format === "1.0") {
+    const version = { "GNU.sparse.major": "1", "GNU.sparse.minor": "0" };
+    const pax = { ...version, "GNU.sparse.name": name, "GNU.sparse.realsize": String(sizeBytes), ...entry.pax };
+    const map = padded(Buffer.from(`${[count, ...numbers].join("\n")}\n`));
+    return encodeEntry({ ...hidden, content: Buffer.concat([map, stored]), pax });
+  }
+  const records = { "GNU.sparse.size": String(sizeBytes), "GNU.sparse.numblocks": count };
+  if (format === "0.1") {
+    const map = { "GNU.sparse.name": name, "GNU.sparse.map": numbers.join(",") };
+    return encodeEntry({ ...hidden, pax: { ...records, ...map, ...entry.pax } });
+  }
+  // keys that are there again and again, in an order that means something
+  const each = pieces.map(([offset, length]) =>
+    encodePax({ "GNU.sparse.offset": String(offset), "GNU.sparse.numbytes": String(length) }),
+  );
+  const { pax, xattrs = {}, ...plain } = entry;
+  const attributes = Object.entries(xattrs).map(([key, value]) => encodePax({ [`SCHILY.xattr.${key}`]: value }));
+  const content = Buffer.concat([encodePax({ ...records, ...pax }), ...attributes, ...each]);
+  return Buffer.concat([
+    encodeEntry({ name: "PaxHeaders/entry", type: "x", content }),
+    encodeEntry({ longNames: "gnu", ...plain }),
+  ]);
+}
+
+function encodeGnuSparse(entry: TarEntry, pieces: Sparse["pieces"], sizeBytes: number): Buffer {
+  const slots = pieces.map((piece) => Buffer.concat(piece.map((value) => toBuffer(numeric(value, 12)))));
+  const more: Buffer[] = [];
+  for (let at = 4; at < slots.length; at += 21) {
+    const block = Buffer.alloc(512);
+    Buffer.concat(slots.slice(at, at + 21)).copy(block);
+    block[504] = at + 21 < slots.length ? 1 : 0;
+    more.push(block);
+  }
+  const raw = {
+    ...GNU_MAGIC,
+    sparse: Buffer.concat(slots.slice(0, 4)),
+    isextended: Buffer.from([more.length > 0 ? 1 : 0]),
+    realsize: numeric(sizeBytes, 12),
+    ...entry.raw,
+  };
+  const { content = "", ...header } = entry;
+  const stored = toBuffer(content);
+  const size = entry.size ?? stored.length;
+  return Buffer.concat([encodeEntry({ ...header, type: "S", size, raw }), ...more, padded(stored)]);
 }
 
 function extensions(entry: TarEntry): Buffer[] {

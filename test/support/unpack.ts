@@ -19,13 +19,19 @@ export interface Unpacked {
   readonly entries: ReadonlyMap<string, Entry>;
 }
 
+export interface UnpackOptions {
+  /** Default: whether this is root. */
+  readonly privileged?: boolean;
+  readonly limits?: Partial<LayerLimits>;
+  readonly part?: PartOptions;
+  /** What is transported for the layer's tar. Default: the tar itself. */
+  readonly blob?: Buffer;
+}
+
 export interface Unpacker extends AsyncDisposable {
   /** The directory around all layers; a canary `outside/secret` lies beside them. */
   readonly path: string;
-  unpack(
-    layer: readonly TarEntry[] | Buffer,
-    options?: { privileged?: boolean; limits?: Partial<LayerLimits>; part?: PartOptions },
-  ): Promise<Unpacked>;
+  unpack(layer: readonly TarEntry[] | Buffer, options?: UnpackOptions): Promise<Unpacked>;
 }
 
 export async function openUnpacker(): Promise<Unpacker> {
@@ -35,22 +41,23 @@ export async function openUnpacker(): Promise<Unpacker> {
   let count = 0;
   return {
     path: temp.path,
-    async unpack(layer, { privileged = process.getuid?.() === 0, limits = {}, part } = {}) {
+    async unpack(layer, { privileged = process.getuid?.() === 0, limits = {}, part, blob } = {}) {
       const tar = Buffer.isBuffer(layer) ? layer : buildLayer(layer as readonly TarEntry[]);
+      const transported = blob ?? tar;
       count += 1;
       const base = join(temp.path, `layer-${count}`);
       const fsPath = join(base, "fs");
       const indexPath = join(base, "index");
       await mkdir(fsPath, { recursive: true });
       const path = join(temp.path, `layer-${count}.tar`);
-      writeFileSync(path, tar);
+      writeFileSync(path, transported);
       const diffId = digestOf(tar);
       const result = await unpackLayer(
         {
           kind: "unpack",
           diffId,
-          bytes: { file: { path, offset: 0, sizeBytes: tar.length } },
-          blob: { digest: diffId, sizeBytes: tar.length },
+          bytes: { file: { path, offset: 0, sizeBytes: transported.length } },
+          blob: { digest: digestOf(transported), sizeBytes: transported.length },
           fsPath,
           indexPath,
           privileged,

@@ -39,7 +39,7 @@ async function* readWatched(
   limit: SpeedLimit,
 ): AsyncGenerator<Uint8Array, undefined> {
   const watch = createSpeedWatch(limit, (bytes) => body.destroy(stalled(url, bytes, limit)));
-  const chunks = body[Symbol.asyncIterator]();
+  const chunks = chunksOf(body);
   try {
     watch.waiting();
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
@@ -54,8 +54,58 @@ async function* readWatched(
     throw networkError(garbled ? Object.assign(error, { code: "BODY_GARBLED" }) : error, url, proxy);
   } finally {
     watch.stop();
-    await chunks.return?.();
+    await chunks.return(undefined);
   }
+}
+
+/** Chunks that are taken from a stream ahead of their reader. */
+const AHEAD = 4;
+
+/**
+ * As they came. A stream's own iterator joins all that is waiting into new memory, and for a reader that is busy most of the
+ * time something always is. What has come before a transfer breaks is given out first: the next attempt begins behind it.
+ */
+async function* chunksOf(body: Dispatcher.ResponseData["body"]): AsyncGenerator<Uint8Array, undefined> {
+  const waiting: Uint8Array[] = [];
+  let ended = body.readableEnded;
+  let failure = body.errored ?? (body.destroyed && !ended ? closedEarly() : undefined);
+  let wake: () => void = () => {};
+  const early: Uint8Array | null = body.destroyed ? null : body.read();
+  if (early !== null) waiting.push(early);
+  body.on("data", (chunk: Uint8Array) => {
+    waiting.push(chunk);
+    if (waiting.length >= AHEAD) body.pause();
+    wake();
+  });
+  body.on("end", () => {
+    ended = true;
+    wake();
+  });
+  body.on("error", (error: Error) => {
+    failure ??= error;
+    wake();
+  });
+  body.on("close", () => {
+    if (!ended) failure ??= closedEarly();
+    wake();
+  });
+  try {
+    for (;;) {
+      for (let chunk = waiting.shift(); chunk !== undefined; chunk = waiting.shift()) yield chunk;
+      if (failure !== undefined) throw failure;
+      if (ended) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        body.resume();
+      });
+    }
+  } finally {
+    if (!ended) body.destroy();
+  }
+}
+
+function closedEarly(): Error {
+  return Object.assign(new Error("the connection was closed"), { code: "ERR_STREAM_PREMATURE_CLOSE" });
 }
 
 function stalled(url: URL, bytes: number, { windowMs, minBytesPerSecond }: SpeedLimit): AppError {

@@ -31,7 +31,7 @@ export const curlTar: Contender = {
     const layers = join(directory, "layers");
     await mkdir(layers);
     const blobs = `http://${image.registry}/v2/${image.repository}/blobs`;
-    const pairs = image.layers.flatMap((digest, at) => [`${blobs}/${digest}`, join(layers, String(at))]);
+    const pairs = image.layers.flatMap(({ digest }, at) => [`${blobs}/${digest}`, join(layers, String(at))]);
     return {
       async cold(meter) {
         await meter.run("bash", ["-c", SCRIPT, "curl-tar", ...pairs]);

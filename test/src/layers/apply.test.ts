@@ -71,6 +71,23 @@ describe("a layer's tree", () => {
     expect(lstatSync(join(fsPath, "a/b")).mtimeMs).toBe(0);
   });
 
+  test("follows a parent that is a hard link to a symlink", async () => {
+    const { fsPath } = await unpacker.unpack([
+      { name: "usr/lib", type: "dir" },
+      { name: "lib", type: "symlink", linkname: "usr/lib" },
+      { name: "lib2", type: "hardlink", linkname: "lib" },
+      { name: "lib2/x", content: "inside" },
+    ]);
+    expect(readFileSync(join(fsPath, "usr/lib/x"), "utf8")).toBe("inside");
+  });
+
+  test("leaves out attributes that Linux does not have", async () => {
+    const xattrs = { "com.apple.provenance": "a", "system.nfs4_acl": "b", "user.kept": "c" };
+    const { fsPath } = await unpacker.unpack([{ name: "f", content: "x", xattrs }]);
+    using tree = openTree(fsPath);
+    expect(tree.xattrs("f").map(([name]) => name)).toEqual(["user.kept"]);
+  });
+
   test("takes a later entry of the same name", async () => {
     const { fsPath } = await unpacker.unpack([
       { name: "a", content: "first" },

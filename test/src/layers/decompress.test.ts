@@ -26,10 +26,11 @@ async function decompress(bytes: Buffer, step: number): Promise<Buffer> {
   for (let at = 0; at < bytes.length; at += step) {
     // as in a worker: the memory of a chunk is used again
     const chunk = Buffer.from(bytes.subarray(at, at + step));
-    chunks.push(...decompressor.write(chunk));
+    // each piece may lie in the memory of the one before
+    for (const piece of decompressor.write(chunk)) chunks.push(Buffer.from(piece));
     chunk.fill(0xee);
   }
-  chunks.push(...decompressor.end());
+  for (const piece of decompressor.end()) chunks.push(Buffer.from(piece));
   return Buffer.concat(chunks);
 }
 

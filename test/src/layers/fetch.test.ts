@@ -2,7 +2,7 @@ import { MessageChannel } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { AppError } from "../../../src/errors.ts";
 import type { RootwrightEvent } from "../../../src/events.ts";
-import { PortFeed } from "../../../src/layers/feed.ts";
+import { openPortBytes, PortFeed } from "../../../src/layers/feed.ts";
 import { fetchToPort, type OpenStream } from "../../../src/layers/fetch.ts";
 import { readChunks } from "../../../src/layers/input.ts";
 
@@ -24,12 +24,13 @@ interface Options {
 async function fetchAll(open: OpenStream, { start = 0, maxBytes = 1e9, ...rest }: Options = {}): Promise<Fetched> {
   const sizeBytes = "sizeBytes" in rest ? rest.sizeBytes : CONTENT.length;
   const { port1, port2 } = new MessageChannel();
+  const bytes = openPortBytes(port2);
   const events: RootwrightEvent[] = [];
   const offsets: number[] = [];
   const chunks: Uint8Array[] = [];
   const abort = new AbortController();
   const reading = (async () => {
-    for await (const chunk of readChunks({ port: port2 })) chunks.push(Buffer.from(chunk));
+    for await (const chunk of readChunks(bytes)) chunks.push(Buffer.from(chunk));
   })();
   const error = await fetchToPort({
     what: "thing",
@@ -39,7 +40,7 @@ async function fetchAll(open: OpenStream, { start = 0, maxBytes = 1e9, ...rest }
       offsets.push(offset);
       return open(offset, signal);
     },
-    port: new PortFeed(port1, abort.signal),
+    port: new PortFeed(port1, bytes, abort.signal),
     start,
     emit: (event) => {
       events.push(event);
